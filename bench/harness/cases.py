@@ -1,0 +1,180 @@
+"""The table of what is compared: targets, their cases, and how each server is started.
+
+A new target is one function that yields cases, and one line in TARGETS.
+"""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator
+
+# One process that answers one message of 64 bytes and ends by itself: ncat does not wait for the
+# answer when we end our sending first, which is what `tr` would need.
+UPPER = f"{shutil.which('dd')} bs=64 count=1 conv=ucase status=none"
+
+
+@dataclass
+class Side:
+    """A server. `args` are added to the load's when this side needs to be asked differently."""
+
+    name: str
+    command: list[str]
+    args: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Rival(Side):
+    """Whom we are compared with. `target` is the least ratio ours/theirs; none: to know only."""
+
+    target: float | None = None
+
+
+@dataclass
+class Case:
+    """Our server and its rivals under one load. `kind`: rate (a load that counts) or memory."""
+
+    name: str
+    ours: Side
+    rivals: list[Rival]
+    load: list[str]
+    kind: str = "rate"
+    # Memory: bytes a connection that we may use at most.
+    limit: float | None = None
+
+
+@dataclass
+class Target:
+    work: str
+    wanted: str
+    cases: Callable[["Peers"], Iterator[Case]]
+
+
+class Peers:
+    """How every server is started, and where the load generator is."""
+
+    def __init__(self, sockeye: Path, more: list[str], references: Path, stand_in: bool):
+        self.sockeye_path, self.more = sockeye, more
+        self.references, self.stand_in = references, stand_in
+
+    def binaries(self) -> list[Path]:
+        names = ["load", "ref-epoll", "ref-thread", "ref-tokio", "ref-udp"]
+        ours = [] if self.stand_in else [self.sockeye_path]
+        return ours + [self.references / name for name in names]
+
+    def load(self, *words) -> list[str]:
+        return [str(self.references / "load"), *map(str, words)]
+
+    def reference(self, name: str, *words: str) -> list[str]:
+        return [str(self.references / name), "127.0.0.1:0", *words]
+
+    def ours(self, model: str, scheme: str = "tcp") -> Side:
+        if self.stand_in:
+            name = {"thread": "ref-thread", "process": "ref-epoll"}.get(model, "ref-tokio")
+            name = "ref-udp" if scheme == "udp" else name
+            return Side(f"{name} (stand-in)", self.reference(name))
+        endpoint = f"{scheme}://127.0.0.1:0"
+        command = [str(self.sockeye_path), "serve", "upper", endpoint, "--model", model]
+        return Side(f"sockeye {model}", command + self.more)
+
+    def epoll(self, target: float | None, level: bool = False) -> Rival:
+        words = ["--level"] if level else []
+        return Rival("bare epoll", self.reference("ref-epoll", *words), target=target)
+
+    def tokio(self, target: float | None) -> Rival:
+        return Rival("usual tokio", self.reference("ref-tokio"), target=target)
+
+    def thread(self, target: float | None) -> Rival:
+        return Rival("bare threads", self.reference("ref-thread"), target=target)
+
+    def udp(self, target: float | None) -> Rival:
+        return Rival("one call a datagram", self.reference("ref-udp"), target=target)
+
+    def socat(self, name: str, what: str, target: float | None, args: list[str]) -> Rival:
+        listen = "TCP-LISTEN:PORT,bind=127.0.0.1,fork,reuseaddr,backlog=1024"
+        return Rival(name, ["socat", listen, what], args, target)
+
+    def ncat(self, target: float | None) -> Rival:
+        command = ["ncat", "-lk", "127.0.0.1", "PORT", "--exec", UPPER]
+        return Rival("ncat --exec", command, target=target)
+
+
+def event_rates(peers: Peers) -> Iterator[Case]:
+    for connections in 1, 50, 1000:
+        for depth in 1, 16:
+            for size in 64, 4096:
+                plural = "" if connections == 1 else "s"
+                yield Case(
+                    f"{connections} connection{plural} × {size} B, depth {depth}",
+                    peers.ours("event"), [peers.epoll(0.95), peers.tokio(1.0)],
+                    peers.load("tcp", "ADDR", "--connections", connections, "--size", size,
+                               "--depth", depth),
+                )
+
+
+def event_churn(peers: Peers) -> Iterator[Case]:
+    for connections in 1, 50:
+        yield Case(
+            f"{connections} at a time", peers.ours("event"), [peers.epoll(0.9, level=True)],
+            churn(peers, connections),
+        )
+    yield against_socat(peers, peers.ours("event"))
+    yield Case("8 at a time", peers.ours("event"), [peers.ncat(15.0)], churn(peers, 8))
+
+
+def against_socat(peers: Peers, ours: Side) -> Case:
+    rivals = [
+        peers.socat("socat fork, tr", "EXEC:tr a-z A-Z", 5.0, []),
+        peers.socat("socat fork, echo, no exec", "PIPE", None, ["--echo"]),
+    ]
+    return Case("8 at a time, half-close", ours, rivals, churn(peers, 8, "--half-close"))
+
+
+def churn(peers: Peers, connections: int, *words: str) -> list[str]:
+    return peers.load("churn", "ADDR", "--connections", connections, "--size", 64, *words)
+
+
+def idle_memory(peers: Peers) -> Iterator[Case]:
+    for name, words in ("never used", []), ("after one 64 B message", ["--touch"]):
+        yield Case(
+            f"10000 connections, {name}", peers.ours("event"),
+            [peers.epoll(None), peers.tokio(None)],
+            peers.load("idle", "ADDR", "--connections", 10000, "--size", 64, *words),
+            kind="memory", limit=1024,
+        )
+
+
+def other_models(peers: Peers) -> Iterator[Case]:
+    yield Case(
+        "thread: 50 connections × 64 B, depth 1", peers.ours("thread"), [peers.thread(0.9)],
+        peers.load("tcp", "ADDR", "--connections", 50, "--size", 64, "--depth", 1),
+    )
+    yield Case(
+        "thread: connect-message-close, 50 at a time", peers.ours("thread"), [peers.thread(0.9)],
+        churn(peers, 50),
+    )
+    case = against_socat(peers, peers.ours("process"))
+    case.name = f"process: connect-message-close, {case.name}"
+    yield case
+
+
+def datagrams(peers: Peers) -> Iterator[Case]:
+    ours, rivals = peers.ours("event", "udp"), [peers.udp(1.5)]
+    for depth, words, note in (1, [], ""), (8, [], ""), (8, ["--gso"], ", peers send with GSO"):
+        yield Case(
+            f"64 peers × 64 B, depth {depth}{note}", ours, rivals,
+            peers.load("udp", "ADDR", "--peers", 64, "--size", 64, "--depth", depth, *words),
+        )
+
+
+TARGETS = {
+    "P1": Target("upper, event model, lasting connections",
+                 "rate ≥ 0.95 × a bare epoll loop, ≥ 1.0 × usual tokio", event_rates),
+    "P2": Target("upper, event model, connect-message-close",
+                 "rate ≥ 0.9 × a bare epoll loop, ≥ 5 × socat, ≥ 15 × ncat", event_churn),
+    "P3": Target("memory of an idle connection, event model",
+                 "PSS grown ≤ 1024 B a connection", idle_memory),
+    "P4": Target("thread and process models",
+                 "thread ≥ 0.9 × a bare thread server; process ≥ 5 × socat fork", other_models),
+    "P5": Target("upper over UDP, 64 B, many peers",
+                 "rate ≥ 1.5 × a loop with one datagram a call", datagrams),
+}

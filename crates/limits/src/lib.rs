@@ -1,0 +1,217 @@
+//! Every limit of sockeye in one place: its name, its default, its unit and why it is what it is.
+//!
+//! Nothing here is code. A limit that a user can change says by which option; the others are
+//! fixed. A length that comes from a peer is compared with its limit before anything is allocated.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+// ---- Addresses ---------------------------------------------------------------------------------
+
+/// The longest Unix socket path, in bytes: `sun_path` is 108 bytes with the closing NUL, unix(7).
+pub const UNIX_PATH_MAX: usize = 107;
+
+/// The longest abstract Unix socket name, in bytes: `sun_path` without its leading NUL, unix(7).
+pub const UNIX_NAME_MAX: usize = 107;
+
+/// The longest host name, in bytes (RFC 1035, section 2.3.4, less the root label).
+pub const HOST_NAME_MAX: usize = 253;
+
+/// The port that is served and talked to when none is named.
+pub const DEFAULT_PORT: u16 = 9000;
+
+/// `--mode` of a Unix socket's file: its owner alone.
+pub const SOCKET_MODE: u32 = 0o600;
+
+/// How often a server with port 0 and several addresses looks for one port that is free on all.
+pub const SAME_PORT_TRIES: u32 = 32;
+
+// ---- Dialling ----------------------------------------------------------------------------------
+
+/// Happy Eyeballs: the pause before the next address is tried beside the last (RFC 8305, section
+/// 5: Connection Attempt Delay).
+pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// How long a client tries to resolve and connect when `--timeout` does not say (seconds: three
+/// SYNs of Linux leave at 0, 1 and 3 s, so that two losses in a row are survived).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// The most addresses of one name that a client tries.
+pub const DIAL_ADDRESSES: usize = 16;
+
+/// `--retry`: the pause before the first new attempt; it doubles with each one.
+pub const RETRY_DELAY_FIRST: Duration = Duration::from_millis(100);
+
+/// `--retry`: the longest pause between two attempts.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+// ---- Listening and accepting -------------------------------------------------------------------
+
+/// `--backlog`: connections that the kernel completes before we accept them (capped by
+/// `net.core.somaxconn`).
+pub const BACKLOG: u32 = 1024;
+
+/// `--max-connections` under the event model; the descriptors that the process may open bound it
+/// further.
+pub const CONNECTIONS_EVENT: usize = 65_536;
+
+/// `--max-connections` under the thread model: each costs a thread.
+pub const CONNECTIONS_THREAD: usize = 4_096;
+
+/// `--max-connections` under the process model: each costs a process.
+pub const CONNECTIONS_PROCESS: usize = 256;
+
+/// Descriptors that a server keeps for itself when it works out how many connections it can hold.
+pub const RESERVED_DESCRIPTORS: usize = 64;
+
+/// The most connections taken from one listener before the others get a turn.
+pub const ACCEPT_BURST: usize = 64;
+
+/// The first pause after accept(2) ran out of descriptors or memory; it doubles while that lasts.
+pub const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(20);
+
+/// The longest pause after accept(2) ran out of descriptors or memory.
+pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The most lines in an `--allow @FILE` or `--deny @FILE` list.
+pub const ACCESS_LINES: usize = 100_000;
+
+// ---- One connection ----------------------------------------------------------------------------
+
+/// Bytes read at once from a stream, and the size of the one scratch buffer of each event loop.
+pub const STREAM_BUFFER: usize = 64 * 1024;
+
+/// The most bytes that a service may answer to one read before the driver refuses to hold more.
+/// `upper` and `echo` answer at most [`STREAM_BUFFER`] bytes.
+pub const REPLY_MAX: usize = 1024 * 1024;
+
+/// Reads that one connection may do before the other connections of its event loop get a turn.
+pub const READS_A_TURN: u32 = 32;
+
+/// After our FIN: how long unread input is still drained, so that close(2) does not answer it with
+/// a reset that would destroy the reply on its way (RFC 1122, section 4.2.2.13).
+pub const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// After our FIN: how many bytes of unread input are drained at most.
+pub const LINGER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Deadlines of connections are looked at this many times in the shortest of them, so that they
+/// are late by an eighth at most.
+pub const CLOCK_STEPS: u32 = 8;
+
+/// The shortest pause between two looks at the deadlines of connections.
+pub const CLOCK_TICK_MIN: Duration = Duration::from_millis(10);
+
+/// The longest pause between two looks at the deadlines of connections.
+pub const CLOCK_TICK_MAX: Duration = Duration::from_secs(1);
+
+/// Keepalive of accepted connections: silence before the first probe (`--set keepalive=…`).
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// Stack of a thread under the thread model, in bytes.
+pub const THREAD_STACK: usize = 256 * 1024;
+
+/// Bytes read at once under the thread model, where every connection has a buffer of its own.
+pub const THREAD_BUFFER: usize = 16 * 1024;
+
+// ---- The life of a server ----------------------------------------------------------------------
+
+/// `--drain`: how long connections may finish after SIGTERM or SIGINT.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long connections that were cut may take to notice.
+pub const CUT_TIME: Duration = Duration::from_secs(2);
+
+/// How often a server looks whether the kernel dropped datagrams.
+pub const DROPS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Events that wait for a slow reader of `--json`; more are dropped and counted.
+pub const EVENT_QUEUE: usize = 16_384;
+
+/// Events written with one call at most.
+pub const EVENT_BATCH: usize = 256;
+
+/// At the end: how long what was told may take to be written.
+pub const PRINT_TIME: Duration = Duration::from_secs(1);
+
+/// The process model's warm pool when `--workers` does not say: at least this many.
+pub const POOL_MIN: usize = 4;
+
+/// How long a worker process above the warm pool waits for a connection before it leaves.
+pub const POOL_IDLE: Duration = Duration::from_secs(10);
+
+/// Worker processes that may die early before replacements are slowed down.
+pub const RESPAWN_BURST: u32 = 8;
+
+/// The pause between two replacements of dead workers beyond [`RESPAWN_BURST`].
+pub const RESPAWN_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a worker process that was told to go may take before it is killed.
+pub const WORKER_EXIT: Duration = Duration::from_secs(2);
+
+/// The longest message between the server and a worker process, in bytes.
+pub const WORKER_MESSAGE: usize = 4096;
+
+// ---- Datagrams ---------------------------------------------------------------------------------
+
+/// The largest UDP payload over IPv4: 65,535 less 20 bytes of IP and 8 of UDP header (RFC 768).
+pub const DATAGRAM_MAX: usize = 65_507;
+
+/// The buffer for one received datagram: a whole IPv6 or Unix datagram fits.
+pub const DATAGRAM_BUFFER: usize = 65_536;
+
+/// Datagrams taken or sent with one system call.
+pub const DATAGRAM_BATCH: usize = 64;
+
+/// Answers that leave as one through the kernel's segmentation (UDP_MAX_SEGMENTS of older kernels).
+pub const SEGMENTS: usize = 64;
+
+/// `--source-rate` of echo, discard, chargen, daytime, qotd and time: datagrams a second that one
+/// source address and port is answered; the bucket holds one second's worth.
+pub const SOURCE_RATE: u32 = 1_000;
+
+/// Sources whose rate is known at once; beyond that all unknown sources share one bucket.
+pub const RATE_SOURCES: usize = 16_384;
+
+/// Source ports of well-known services lie below this (RFC 6335, section 6): small datagram
+/// services do not answer them, or two servers could be set upon each other.
+pub const WELL_KNOWN_PORTS: u16 = 1024;
+
+/// The longest quotation (RFC 865: "should be limited to less than 512 characters").
+pub const QUOTE_MAX: usize = 512;
+
+// ---- Talking -----------------------------------------------------------------------------------
+
+/// In a pipe, after the peer's end: how long standard input may pause before we stop as well.
+pub const HALF_CLOSE_GRACE: Duration = Duration::from_millis(500);
+
+/// In a pipe, on datagrams, after standard input's end: how long an answer may take.
+pub const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
+
+/// At the prompt: how long an answer is awaited before the next prompt.
+pub const PROMPT_WAIT: Duration = Duration::from_millis(500);
+
+/// At the prompt: how long an answer may pause before it counts as whole.
+pub const PROMPT_QUIET: Duration = Duration::from_millis(40);
+
+/// Bytes read at once from standard input.
+pub const INPUT_CHUNK: usize = 64 * 1024;
+
+/// The longest line at the prompt or of a `--per-message` input, in bytes.
+pub const LINE_MAX: usize = 1024 * 1024;
+
+/// The longest datagram that is taken from standard input, and the buffer for one received, in
+/// bytes: more than a Unix datagram socket takes by default (212,992, `net.core.wmem_default`).
+pub const DATAGRAM_INPUT: usize = 256 * 1024;
+
+/// At the prompt: how long an answer that does not pause holds back the next prompt.
+pub const PROMPT_LONGEST: Duration = Duration::from_secs(2);
+
+/// Lines that the prompt remembers from earlier conversations.
+pub const HISTORY_LINES: usize = 1_000;
+
+/// Pieces of output that wait for a slow reader of standard output before we stop receiving.
+pub const OUTPUT_QUEUE: usize = 4;
+
+/// The longest line of a recording, in bytes.
+pub const RECORD_LINE: usize = 1024 * 1024;

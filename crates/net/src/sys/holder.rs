@@ -1,0 +1,297 @@
+//! Who holds an address: the kernel's socket tables in /proc/net, and whose descriptors they are.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::endpoint::{Endpoint, Host, UnixName};
+
+/// One socket that is in the way of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its own address, as a user reads it.
+    pub local: String,
+    /// Its state by RFC 9293's names; `LISTEN`, `TIME-WAIT`, … or `bound` for datagrams.
+    pub state: &'static str,
+    /// The number of the user who made it, where the table says so.
+    pub uid: Option<u32>,
+    /// The process that has it open, where we may see that.
+    pub owner: Option<Owner>,
+    /// True where it is bound to the wildcard and the wanted address is a specific one.
+    pub covers_more: bool,
+}
+
+/// A process with a socket open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its number.
+    pub pid: u32,
+    /// Its name, from /proc/PID/comm: at most 15 bytes, of foreign origin.
+    pub program: String,
+}
+
+impl Holder {
+    /// True for a socket that receives; false for one that only waits out its end.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, "LISTEN" | "bound")
+    }
+
+    /// What it does there.
+    pub(crate) fn verb(&self) -> &'static str {
+        if self.state == "LISTEN" { "listens there" } else { "has it" }
+    }
+
+    /// True where it holds another address than the wanted one.
+    pub(crate) fn local_differs(&self, wanted: &Endpoint) -> bool {
+        wanted.host_port().is_some_and(|at| at.to_string() != self.local)
+    }
+}
+
+/// A row of /proc/net/tcp, tcp6, udp or udp6.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    local: SocketAddr,
+    state: u8,
+    waiting: u32,
+    uid: u32,
+    inode: u64,
+}
+
+/// The sockets that conflict with binding `endpoint`, those that are live first.
+pub fn of(endpoint: &Endpoint) -> Vec<Holder> {
+    let mut found = match endpoint {
+        Endpoint::Tcp(at) | Endpoint::Tls(at) => inet(&at.host, at.port, &["tcp", "tcp6"]),
+        Endpoint::Udp(at) => inet(&at.host, at.port, &["udp", "udp6"]),
+        Endpoint::Unix(name) | Endpoint::Unixgram(name) => unix(name),
+    };
+    found.sort_by_key(|holder| !holder.0.is_live());
+    found
+        .into_iter()
+        .map(|(holder, inode)| Holder {
+            owner: if inode == 0 { None } else { owner(inode) },
+            ..holder
+        })
+        .collect()
+}
+
+/// Completed connections that wait to be accepted on a local TCP listener; `None` where none
+/// listens there.
+pub fn accept_queue(endpoint: &Endpoint) -> Option<u32> {
+    let Endpoint::Tcp(at) = endpoint else { return None };
+    let wanted = literal(&at.host);
+    rows(&["tcp", "tcp6"])
+        .into_iter()
+        .find(|row| {
+            row.state == LISTEN && row.local.port() == at.port && meets(wanted, row.local.ip())
+        })
+        .map(|row| row.waiting)
+}
+
+const LISTEN: u8 = 10;
+
+fn inet(host: &Host, port: u16, tables: &[&str]) -> Vec<(Holder, u64)> {
+    let wanted = literal(host);
+    let datagram = tables.contains(&"udp");
+    rows(tables)
+        .into_iter()
+        .filter(|row| row.local.port() == port && meets(wanted, row.local.ip()))
+        .map(|row| {
+            let covers_more =
+                row.local.ip().is_unspecified() && wanted.is_some_and(|ip| !ip.is_unspecified());
+            let state = if datagram { "bound" } else { state_name(row.state) };
+            let local = row.local.to_string();
+            (Holder { local, state, uid: Some(row.uid), owner: None, covers_more }, row.inode)
+        })
+        .collect()
+}
+
+/// The address itself; a name may mean any.
+fn literal(host: &Host) -> Option<IpAddr> {
+    match host {
+        Host::Name(_) => None,
+        Host::V4(ip) => Some((*ip).into()),
+        Host::V6(ip, _) => Some((*ip).into()),
+    }
+}
+
+/// True where a socket on `held` is in the way of one on `wanted`: equal, or one is the wildcard
+/// of a family that takes the other in (`[::]` takes IPv4 too).
+fn meets(wanted: Option<IpAddr>, held: IpAddr) -> bool {
+    let Some(wanted) = wanted else { return true };
+    if wanted == held {
+        return true;
+    }
+    let covers = |wild: IpAddr, other: IpAddr| match wild {
+        IpAddr::V4(ip) => ip.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(ip) => ip.is_unspecified(),
+    };
+    covers(wanted, held) || covers(held, wanted)
+}
+
+fn rows(tables: &[&str]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for table in tables {
+        let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        rows.extend(text.lines().skip(1).filter_map(row));
+    }
+    rows
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut fields = line.split_ascii_whitespace();
+    let local = address(fields.nth(1)?)?;
+    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
+    let (_, waiting) = fields.next()?.split_once(':')?;
+    let waiting = u32::from_str_radix(waiting, 16).ok()?;
+    let uid = fields.nth(2)?.parse().ok()?;
+    let inode = fields.nth(1)?.parse().ok()?;
+    Some(Row { local, state, waiting, uid, inode })
+}
+
+/// `0100007F:2328`: the address as the kernel's 32-bit words in the machine's byte order.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |i: usize| {
+        let hex = ip.get(i * 8..i * 8 + 8)?;
+        u32::from_str_radix(hex, 16).ok().map(u32::to_ne_bytes)
+    };
+    if ip.len() == 8 {
+        return Some(SocketAddr::new(Ipv4Addr::from(word(0)?).into(), port));
+    }
+    let mut bytes = [0; 16];
+    for i in 0..4 {
+        bytes[i * 4..i * 4 + 4].copy_from_slice(&word(i)?);
+    }
+    Some(SocketAddr::new(Ipv6Addr::from(bytes).into(), port))
+}
+
+/// The kernel's numbers of TCP states by the names of RFC 9293, section 3.3.2.
+fn state_name(state: u8) -> &'static str {
+    match state {
+        1 => "ESTABLISHED",
+        2 => "SYN-SENT",
+        3 | 12 => "SYN-RECEIVED",
+        4 => "FIN-WAIT-1",
+        5 => "FIN-WAIT-2",
+        6 => "TIME-WAIT",
+        8 => "CLOSE-WAIT",
+        9 => "LAST-ACK",
+        LISTEN => "LISTEN",
+        11 => "CLOSING",
+        _ => "CLOSED",
+    }
+}
+
+fn unix(name: &UnixName) -> Vec<(Holder, u64)> {
+    let wanted = match name {
+        UnixName::Path(path) => path.as_os_str().as_bytes().to_vec(),
+        UnixName::Abstract(name) => [b"@", name.as_slice()].concat(),
+    };
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    text.split(|byte| *byte == b'\n')
+        .skip(1)
+        .filter_map(|line| unix_row(line, &wanted))
+        .map(|(flags, inode)| {
+            // __SO_ACCEPTCON: a listening stream; else a datagram socket that has the name.
+            let state = if flags & 0x10000 != 0 { "LISTEN" } else { "bound" };
+            let local = String::from_utf8_lossy(&wanted).into_owned();
+            (Holder { local, state, uid: None, owner: None, covers_more: false }, inode)
+        })
+        .collect()
+}
+
+/// Flags and inode of the row with that name: `Num RefCount Protocol Flags Type St Inode Path`.
+fn unix_row(line: &[u8], wanted: &[u8]) -> Option<(u32, u64)> {
+    let before = line.strip_suffix(wanted)?.strip_suffix(b" ")?;
+    let before = std::str::from_utf8(before).ok()?;
+    let fields: Vec<&str> = before.split_ascii_whitespace().collect();
+    let [_, _, _, flags, kind, _, inode] = fields[..] else { return None };
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    let listens_or_datagram = flags & 0x10000 != 0 || kind == "0002";
+    if listens_or_datagram { Some((flags, inode.parse().ok()?)) } else { None }
+}
+
+/// The first process that has the socket of that inode open.
+fn owner(inode: u64) -> Option<Owner> {
+    let wanted = format!("socket:[{inode}]");
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if has_open(&process.path(), &wanted) {
+            let comm = fs::read(process.path().join("comm")).unwrap_or_default();
+            let program = String::from_utf8_lossy(&comm).trim_end().to_owned();
+            return Some(Owner { pid, program });
+        }
+    }
+    None
+}
+
+fn has_open(process: &Path, wanted: &str) -> bool {
+    let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
+    descriptors
+        .flatten()
+        .any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// O4: rows of both families are read as the kernel writes them.
+    #[test]
+    fn table_rows() {
+        let line = "   0: 0100007F:2328 00000000:0000 0A 00000000:00000003 00:00000000 00000000  \
+                    1000        0 31337 1 0000000000000000 100 0 0 10 0";
+        let expected = Row {
+            local: "127.0.0.1:9000".parse().unwrap(),
+            state: LISTEN,
+            waiting: 3,
+            uid: 1000,
+            inode: 31337,
+        };
+        assert_eq!(row(line), Some(expected));
+        let v6 = address("00000000000000000000000001000000:0050").unwrap();
+        assert_eq!(v6, "[::1]:80".parse().unwrap());
+        assert_eq!(row("nonsense"), None);
+        assert_eq!(address("01:0050"), None);
+    }
+
+    /// O4: a Unix row is found by its whole path, which may hold spaces.
+    #[test]
+    fn unix_rows() {
+        let line = b"0000000000000000: 00000002 00000000 00010000 0001 01 4711 /tmp/a b";
+        assert_eq!(unix_row(line, b"/tmp/a b"), Some((0x10000, 4711)));
+        assert_eq!(unix_row(line, b"b"), None);
+        assert_eq!(unix_row(line, b"/tmp/c"), None);
+    }
+
+    /// O4, fault 22: the wildcards of both families meet specific addresses.
+    #[test]
+    fn wildcards() {
+        let meets = |a: &str, b: &str| meets(Some(a.parse().unwrap()), b.parse().unwrap());
+        assert!(meets("127.0.0.1", "127.0.0.1"));
+        assert!(meets("0.0.0.0", "127.0.0.1"));
+        assert!(meets("127.0.0.1", "::"));
+        assert!(meets("::", "127.0.0.1"));
+        assert!(!meets("127.0.0.1", "127.0.0.2"));
+        assert!(!meets("0.0.0.0", "::1"));
+    }
+
+    /// O4: a live listener is found with its accept queue.
+    #[test]
+    fn live_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::loopback(listener.local_addr().unwrap().port());
+        let holders = of(&endpoint);
+        assert_eq!(holders.len(), 1);
+        assert!(holders[0].is_live());
+        assert_eq!(accept_queue(&endpoint), Some(0));
+        let _waiting = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(accept_queue(&endpoint), Some(1));
+    }
+}

@@ -1,0 +1,88 @@
+//! What only Linux has, and the only `unsafe` of the project: each block says why it is sound.
+//!
+//! [`holder`] reads /proc, [`batch`] moves datagrams many at a time, [`pass`] hands descriptors
+//! to another process, [`inherited`] takes those that a parent left open, [`watch`] waits for
+//! sockets on an event loop.
+
+pub mod batch;
+pub mod holder;
+pub mod inherited;
+pub mod pass;
+mod sockopt;
+pub mod watch;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::address::Credentials;
+
+pub use sockopt::{enable_packet_info, receive_drops};
+
+/// A time span as poll(2) takes it.
+pub(crate) fn timespec(span: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    }
+}
+
+/// Waits until a descriptor can be read, at most `timeout`: poll(2). True where it can.
+///
+/// # Errors
+/// As poll(2), but never `EINTR`.
+pub fn wait_readable(fd: &impl AsFd, timeout: Option<Duration>) -> io::Result<bool> {
+    wait(fd, PollFlags::IN, timeout)
+}
+
+/// Waits until a descriptor can be written, at most `timeout`: poll(2). True where it can.
+///
+/// # Errors
+/// As poll(2), but never `EINTR`.
+pub fn wait_writable(fd: &impl AsFd, timeout: Option<Duration>) -> io::Result<bool> {
+    wait(fd, PollFlags::OUT, timeout)
+}
+
+/// Waits until the other end of a descriptor has hung up: poll(2) without asking for more.
+///
+/// # Errors
+/// As poll(2), but never `EINTR`.
+pub fn wait_hang_up(fd: &impl AsFd) -> io::Result<bool> {
+    wait(fd, PollFlags::empty(), None)
+}
+
+fn wait(fd: &impl AsFd, flags: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
+    let timeout = timeout.map(timespec);
+    loop {
+        match poll(&mut [PollFd::new(fd, flags)], timeout.as_ref()) {
+            Ok(n) => return Ok(n > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// The number of a network interface, by its name or already a number.
+pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let any = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
+    Ok(rustix::net::netdevice::name_to_index(any.as_fd(), name)?)
+}
+
+/// Process and user at the other end of a Unix stream: SO_PEERCRED, unix(7).
+pub(crate) fn peer_credentials(socket: &impl AsFd) -> Option<Credentials> {
+    sockopt::peer_credentials(socket.as_fd()).ok()
+}
+
+/// Raises the soft limit of open descriptors to the hard one (RLIMIT_NOFILE) and returns it.
+pub fn raise_descriptor_limit() -> usize {
+    let now = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: now.maximum, maximum: now.maximum };
+    let got = if setrlimit(Resource::Nofile, wanted).is_ok() { now.maximum } else { now.current };
+    got.and_then(|n| usize::try_from(n).ok()).unwrap_or(1 << 20)
+}

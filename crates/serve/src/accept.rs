@@ -1,0 +1,164 @@
+//! Taking connections in: a place first, then accept, then judgement, then the model.
+//!
+//! A connection that finds no place waits in the kernel's listen queue, or is turned away, as
+//! `--overflow` says. When descriptors or memory run out, accepting pauses and says so once.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use sockeye_limits as limits;
+use sockeye_net::sys::watch::Watched;
+use sockeye_net::{Error, Listener, Operation, Peer, Stream};
+use tokio::io::Interest;
+
+use crate::event::Event;
+use crate::hall::{Hall, Overflow, Place};
+use crate::model;
+
+/// One listener's way of taking connections in.
+pub(crate) struct Acceptor {
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) endpoint: String,
+    pub(crate) hall: Arc<Hall>,
+    pub(crate) place: Arc<dyn model::Place>,
+    pub(crate) overflow: Overflow,
+    /// The drivers block, so accepted sockets must.
+    pub(crate) blocking: bool,
+}
+
+/// What accept(2) said.
+enum Accepted {
+    One(Stream, Peer),
+    Nothing,
+    /// A connection that failed before it was ours.
+    Failed,
+    /// Out of descriptors or memory.
+    Exhausted(io::Error),
+}
+
+/// Why a burst of accepting ended.
+enum Burst {
+    /// Others have a turn; there may be more to accept.
+    Turn,
+    /// Nothing waits to be accepted.
+    Empty,
+    /// Out of descriptors or memory.
+    Exhausted(io::Error),
+}
+
+impl Acceptor {
+    /// Takes connections until `--once` is spent or the task is dropped.
+    ///
+    /// # Errors
+    /// Where the listener cannot be watched or has become useless.
+    pub(crate) async fn run(self) -> io::Result<()> {
+        self.listener.set_nonblocking(true)?;
+        let watched = Watched::new(Arc::clone(&self.listener), Interest::READABLE)?;
+        let mut pause = Duration::ZERO;
+        while !self.hall.is_spent() {
+            let mut ready = watched.readable().await?;
+            let reserved = match self.overflow {
+                Overflow::Queue => Some(self.hall.place().await),
+                Overflow::Refuse | Overflow::Reset => None,
+            };
+            match self.burst(reserved)? {
+                Burst::Turn => {
+                    self.recovered(&mut pause);
+                    ready.retain_ready();
+                    drop(ready);
+                    tokio::task::yield_now().await;
+                }
+                Burst::Empty => {
+                    self.recovered(&mut pause);
+                    // A spurious EAGAIN must not lose the edge: ask the kernel before waiting.
+                    if !self.listener.is_ready()? {
+                        ready.clear_ready();
+                    }
+                }
+                Burst::Exhausted(error) => {
+                    self.exhausted(&mut pause, error);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes connections as long as some wait and places are free, but not for too long.
+    fn burst(&self, mut reserved: Option<Place>) -> io::Result<Burst> {
+        for _ in 0..limits::ACCEPT_BURST {
+            if self.overflow == Overflow::Queue && reserved.is_none() {
+                reserved = self.hall.try_place();
+                if reserved.is_none() {
+                    return Ok(Burst::Turn);
+                }
+            }
+            match self.accept()? {
+                Accepted::One(stream, peer) => self.judge(&mut reserved, stream, peer),
+                Accepted::Failed => {}
+                Accepted::Nothing => return Ok(Burst::Empty),
+                Accepted::Exhausted(error) => return Ok(Burst::Exhausted(error)),
+            }
+            if self.hall.is_spent() {
+                return Ok(Burst::Turn);
+            }
+        }
+        Ok(Burst::Turn)
+    }
+
+    fn accept(&self) -> io::Result<Accepted> {
+        match self.listener.accept(!self.blocking) {
+            Ok((stream, peer)) => Ok(Accepted::One(stream, peer)),
+            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::AGAIN) => Ok(Accepted::Nothing),
+                Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    Ok(Accepted::Exhausted(error))
+                }
+                // The socket itself is no listener any more: no later call will succeed.
+                Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK) => Err(error),
+                // The connection went wrong before it was ours; accept(2) passes its error on.
+                _ => Ok(Accepted::Failed),
+            },
+        }
+    }
+
+    /// Admits a connection or turns it away.
+    fn judge(&self, reserved: &mut Option<Place>, stream: Stream, peer: Peer) {
+        if !self.hall.permits(&peer.address) {
+            return self.refuse(stream, &peer, "denied");
+        }
+        let Some(place) = reserved.take().or_else(|| self.hall.try_place()) else {
+            return self.refuse(stream, &peer, "max-connections");
+        };
+        if self.hall.take_turn() {
+            let admission = self.hall.admit(place, &self.endpoint, peer);
+            self.place.connection(admission, stream);
+        }
+    }
+
+    fn refuse(&self, stream: Stream, peer: &Peer, why: &str) {
+        if self.overflow == Overflow::Reset {
+            stream.reset();
+        }
+        let peer = peer.to_string();
+        self.hall.event(&Event::Refused { endpoint: &self.endpoint, peer: &peer, why, count: 1 });
+    }
+
+    /// Lengthens the pause, and says so when it begins.
+    fn exhausted(&self, pause: &mut Duration, error: io::Error) {
+        if *pause == Duration::ZERO {
+            let error = Error::new(Operation::Accept, &self.endpoint, error).to_string();
+            self.hall.event(&Event::Error { endpoint: &self.endpoint, error: &error });
+        }
+        *pause = (*pause * 2).clamp(limits::ACCEPT_PAUSE_FIRST, limits::ACCEPT_PAUSE_MAX);
+    }
+
+    fn recovered(&self, pause: &mut Duration) {
+        if *pause != Duration::ZERO {
+            *pause = Duration::ZERO;
+            self.hall.event(&Event::Recovered { endpoint: &self.endpoint });
+        }
+    }
+}

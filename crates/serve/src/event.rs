@@ -1,0 +1,158 @@
+//! What happens in a server, told as it happens: for a log, for `--json`, for tests.
+
+use std::fmt::Display;
+
+use serde::{Serialize, Serializer};
+use sockeye_net::Peer;
+
+use crate::end::{Side, Why};
+use crate::model::Model;
+
+/// Something that happened. Serialised, it is one JSON object with its name under `event`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An endpoint listens: connections from now on succeed.
+    Listening {
+        /// The real endpoint, its port known.
+        endpoint: &'a str,
+        /// The service's name.
+        service: &'a str,
+        /// The model.
+        model: Model,
+        /// The socket options that were asked for, as they became: `nodelay=on, …`.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        options: &'a str,
+    },
+    /// A connection was taken in.
+    Accepted {
+        /// Its number, counted from 1.
+        connection: u64,
+        /// Where it came in.
+        endpoint: &'a str,
+        /// Who it is.
+        #[serde(serialize_with = "shown")]
+        peer: &'a Peer,
+    },
+    /// A connection ended.
+    Closed {
+        /// Its number.
+        connection: u64,
+        /// Who it was.
+        #[serde(serialize_with = "shown")]
+        peer: &'a Peer,
+        /// Why it ended.
+        why: Why,
+        /// Who said its end first.
+        closed_first: Side,
+        /// Bytes received.
+        bytes_in: u64,
+        /// Bytes sent.
+        bytes_out: u64,
+        /// How long it was open, in milliseconds.
+        duration_ms: f64,
+        /// The signal that killed its worker process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// The status that its worker process exited with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<i32>,
+    },
+    /// A connection or datagrams were turned away.
+    Refused {
+        /// Where they came in.
+        endpoint: &'a str,
+        /// Who it was (of several datagrams, the last).
+        peer: &'a str,
+        /// `denied`, `max-connections`, `rate`, `well-known-port` or `too-short`.
+        why: &'a str,
+        /// How many since the last such event.
+        count: u64,
+    },
+    /// Something failed that the server survives.
+    Error {
+        /// Where.
+        endpoint: &'a str,
+        /// Cause and remedy.
+        error: &'a str,
+    },
+    /// What failed works again.
+    Recovered {
+        /// Where.
+        endpoint: &'a str,
+    },
+    /// A worker process died unasked.
+    WorkerDied {
+        /// Its process number.
+        worker: u32,
+        /// The signal that killed it.
+        signal: Option<i32>,
+        /// The status that it exited with.
+        exit: Option<i32>,
+    },
+    /// Datagrams were lost because the receive buffer was full.
+    Dropped {
+        /// Where.
+        endpoint: &'a str,
+        /// How many since the socket was made.
+        count: u32,
+    },
+    /// The access lists were read again and are in force.
+    Reloaded,
+    /// The access lists could not be read again; the old ones stay in force.
+    ReloadFailed {
+        /// What was wrong.
+        error: &'a str,
+    },
+    /// No more connections are taken in; those that are open may finish.
+    Draining,
+    /// The server is done.
+    Drained {
+        /// Connections that were served in all.
+        served: u64,
+        /// Connections that were cut because `--drain` was over.
+        cut: u64,
+    },
+    /// Events were lost because their reader was too slow.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+}
+
+fn shown<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Is told what happens. Calls come from many threads and must not block: they are made where
+/// connections are served.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Tells nobody.
+impl Observer for () {
+    fn event(&self, _event: &Event<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L1, Q2: the documented form.
+    #[test]
+    fn json() {
+        let event = Event::Listening {
+            endpoint: "tcp://127.0.0.1:9000",
+            service: "upper",
+            model: Model::Event,
+            options: "",
+        };
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"event":"listening","endpoint":"tcp://127.0.0.1:9000","service":"upper","model":"event"}"#
+        );
+    }
+}

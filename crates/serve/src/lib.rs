@@ -1,0 +1,61 @@
+//! Services, drivers and concurrency models: what a connection does and who does the work.
+//!
+//! Three axes that know nothing of each other:
+//!
+//! - a [`Service`] makes [`Responder`]s: pure code, bytes in and bytes out;
+//! - a *driver* moves bytes between a connection and a responder; there are two, in [`drive`]:
+//!   *blocking* (plain calls) and *event* (tokio);
+//! - a [`Model`] decides where a connection's driver runs: here, in a thread, in a process, on an
+//!   event loop.
+//!
+//! Everything around them is written once: taking connections in (`accept`), limits (`hall`),
+//! deadlines (`connections`), events ([`Event`]), the life of a server ([`Server`]).
+//!
+//! A service of one's own is a screenful:
+//!
+//! ```
+//! use sockeye_serve::{Flow, Reply, Responder, Service};
+//!
+//! struct Rot13;
+//!
+//! impl Responder for Rot13 {
+//!     fn respond(&mut self, input: &mut [u8], reply: &mut Reply) -> Flow {
+//!         for byte in input.iter_mut().filter(|b| b.is_ascii_alphabetic()) {
+//!             let base = if byte.is_ascii_lowercase() { b'a' } else { b'A' };
+//!             *byte = (*byte - base + 13) % 26 + base;
+//!         }
+//!         reply.in_place(input.len());
+//!         Flow::Continue
+//!     }
+//! }
+//!
+//! let service = Service::new("rot13", || Rot13);
+//! assert_eq!(service.name(), "rot13");
+//! ```
+#![forbid(unsafe_code)]
+
+mod accept;
+pub mod cells;
+mod clock;
+mod connections;
+pub mod datagram;
+pub mod drive;
+mod end;
+mod event;
+mod hall;
+mod model;
+mod rate;
+mod responder;
+mod server;
+mod service;
+pub mod services;
+mod worker;
+
+pub use end::{End, Side, Why};
+pub use event::{Event, Observer};
+pub use hall::Overflow;
+pub use model::Model;
+pub use responder::{Flow, Reply, Responder};
+pub use server::{Reload, ServeError, Server, Settings, Stopper, Summary};
+pub use service::Service;
+pub use worker::{is_worker, run_worker};

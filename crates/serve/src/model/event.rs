@@ -1,0 +1,189 @@
+//! The event model: one event loop a core, connections spread evenly over them.
+//!
+//! The first loop is the server's own, so that with one core nothing crosses a thread.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+use sockeye_net::sys::watch::Watched;
+use sockeye_net::{DatagramSocket, Stream};
+use tokio::io::Interest;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use super::{Floor, Place, Served};
+use crate::connections::Connections;
+use crate::datagram::Worker;
+use crate::drive::event::Drive;
+use crate::end::Why;
+use crate::hall::Admission;
+
+/// The event loops.
+pub(super) struct Loops {
+    floor: Arc<Floor>,
+    connections: Arc<Connections>,
+    loops: Vec<Loop>,
+}
+
+struct Loop {
+    handle: Handle,
+    /// Connections that it serves now.
+    load: Arc<AtomicUsize>,
+    /// Dropped, it ends the loop's thread; the server's own loop has none.
+    running: Mutex<Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>>,
+}
+
+impl Loops {
+    pub(super) fn start(floor: Floor) -> io::Result<Loops> {
+        let connections = Connections::new(floor.deadlines)?;
+        let own =
+            Loop { handle: Handle::current(), load: Arc::default(), running: Mutex::new(None) };
+        let mut loops = vec![own];
+        for _ in 1..floor.workers {
+            loops.push(Loop::start()?);
+        }
+        Ok(Loops { floor: Arc::new(floor), connections, loops })
+    }
+
+    /// The loop with the fewest connections.
+    fn emptiest(&self) -> &Loop {
+        let load = |one: &&Loop| one.load.load(Ordering::Relaxed);
+        self.loops.iter().min_by_key(load).expect("there is at least the server's own loop")
+    }
+}
+
+impl Loop {
+    fn start() -> io::Result<Loop> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (sender, stopped) = oneshot::channel::<()>();
+        let thread = thread::Builder::new().name("event loop".into()).spawn(move || {
+            // Ends when the sender is dropped; tasks that are left are dropped with the runtime.
+            let _ = runtime.block_on(stopped);
+        })?;
+        let running = Mutex::new(Some((sender, thread)));
+        Ok(Loop { handle, load: Arc::default(), running })
+    }
+}
+
+/// A connection's task. Written out as a future of its own, because an idle connection is little
+/// else than this.
+struct Task {
+    drive: Drive,
+    served: Option<Served>,
+    _load: Load,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let end = ready!(Pin::new(&mut self.drive).poll(cx));
+        if let Some(served) = self.served.take() {
+            served.end(end);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Counts a connection for as long as its task lives.
+struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    fn add(load: &Arc<AtomicUsize>) -> Load {
+        load.fetch_add(1, Ordering::Relaxed);
+        Load(Arc::clone(load))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Place for Loops {
+    fn connection(&self, admission: Admission, stream: Stream) {
+        let served = Served::begin(&self.connections, admission, stream);
+        let chosen = self.emptiest();
+        let drive = Drive::new(Arc::clone(served.entry.conn()), self.floor.service.respond());
+        let load = Load::add(&chosen.load);
+        chosen.handle.spawn(Task { drive, served: Some(served), _load: load });
+    }
+
+    fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        for one in self.loops.iter().take(self.floor.datagram_workers()) {
+            let worker = Worker::new(&self.floor.service, self.floor.datagram_duty(&socket));
+            let (floor, socket) = (Arc::clone(&self.floor), Arc::clone(&socket));
+            one.handle.spawn(async move {
+                // Only a loop that is shutting down ends this.
+                let _ = serve_datagrams(worker, socket, &floor).await;
+            });
+        }
+        Ok(())
+    }
+
+    fn cut(&self) {
+        self.connections.cut_all(Why::Drain);
+    }
+
+    fn stop(&self) {
+        for one in &self.loops {
+            let running = one.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((sender, thread)) = running {
+                drop(sender);
+                // A loop that panicked has nothing more to tell.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+async fn serve_datagrams(
+    mut worker: Worker,
+    socket: Arc<DatagramSocket>,
+    floor: &Floor,
+) -> io::Result<()> {
+    let endpoint = socket.endpoint().to_string();
+    let watched = Watched::new(Arc::clone(&socket), Interest::READABLE | Interest::WRITABLE)?;
+    loop {
+        let mut ready = watched.readable().await?;
+        match worker.receive(&socket) {
+            Ok(_) if worker.took_all() => ready.retain_ready(),
+            // A batch that is not full emptied the socket.
+            Ok(_) => ready.clear_ready(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ready.clear_ready();
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        let mut first = 0;
+        while let Err(next) = worker.send(&socket, first) {
+            first = next;
+            watched.writable().await?.clear_ready();
+        }
+        floor.tell_refusals(&endpoint, worker.refusals());
+        if floor.once {
+            floor.hall.take_turn();
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P3: an idle connection is a small task; its buffers belong to the loop.
+    #[test]
+    fn a_task_is_small() {
+        assert!(size_of::<Task>() <= 152, "{} bytes", size_of::<Task>());
+    }
+}

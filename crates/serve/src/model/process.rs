@@ -1,0 +1,270 @@
+//! The process model: a process a connection, from a warm pool of workers.
+//!
+//! A connection's descriptor is handed to a waiting worker and closed here. A worker that dies
+//! takes its own connection with it and nothing else; it is replaced, at a capped rate. A worker
+//! that is stopped (SIGSTOP) is given nothing until it goes on.
+
+mod employee;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use sockeye_limits as limits;
+use sockeye_net::{DatagramSocket, Stream};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+
+use employee::Employee;
+
+use super::{Floor, Place};
+use crate::end::{End, Why};
+use crate::event::Event;
+use crate::hall::{Admission, Outcome};
+
+/// The pool of worker processes.
+pub(super) struct Pool {
+    floor: Floor,
+    runtime: Handle,
+    state: Mutex<State>,
+    /// A job waits.
+    wake: Notify,
+    /// The pool stops.
+    over: watch::Sender<bool>,
+    /// How many workers there are, datagram workers counted.
+    living: watch::Sender<usize>,
+    itself: Weak<Pool>,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Task>,
+    /// Workers that wait for a job or will as soon as they have started.
+    free: usize,
+    /// Workers that live, datagram workers not counted.
+    workers: usize,
+    /// Those that live, by process number: whether they are stopped.
+    stopped: Vec<(Pid, watch::Sender<bool>)>,
+    deaths: u32,
+    last_death: Option<Instant>,
+    next_start: Option<Instant>,
+    over: bool,
+}
+
+impl State {
+    /// A few deaths are replaced at once; one after another, they wait.
+    fn note_death(&mut self, now: Instant) {
+        let calm = limits::RESPAWN_PAUSE * limits::RESPAWN_BURST;
+        if self.last_death.is_none_or(|last| now - last > calm) {
+            self.deaths = 0;
+        }
+        self.last_death = Some(now);
+        self.deaths += 1;
+        if self.deaths > limits::RESPAWN_BURST {
+            let from = self.next_start.map_or(now, |start| start.max(now));
+            self.next_start = Some(from + limits::RESPAWN_PAUSE);
+        }
+    }
+}
+
+/// What a worker is given.
+enum Task {
+    Connection(Admission, Stream),
+    Datagrams(Arc<DatagramSocket>),
+}
+
+/// How a worker's time ended.
+enum Left {
+    /// It was told to go.
+    Dismissed,
+    /// It died, with what it was serving.
+    Died(Option<Admission>),
+}
+
+impl Pool {
+    pub(super) fn start(floor: Floor) -> io::Result<Arc<Pool>> {
+        let pool = Arc::new_cyclic(|itself| Pool {
+            floor,
+            runtime: Handle::current(),
+            state: Mutex::default(),
+            wake: Notify::new(),
+            over: watch::Sender::new(false),
+            living: watch::Sender::new(0),
+            itself: itself.clone(),
+        });
+        let mut changes = signal(SignalKind::child())?;
+        let watched = Arc::downgrade(&pool);
+        pool.runtime.spawn(async move {
+            while changes.recv().await.is_some() {
+                let Some(pool) = watched.upgrade() else { return };
+                pool.note_stops();
+            }
+        });
+        for _ in 0..pool.floor.workers {
+            pool.add_worker(None);
+        }
+        Ok(pool)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change under the lock is whole; a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a worker for the pool, or for one datagram socket.
+    fn add_worker(&self, only: Option<Task>) {
+        let Some(pool) = self.itself.upgrade() else { return };
+        let pooled = only.is_none();
+        {
+            let mut state = self.state();
+            if state.over {
+                return;
+            }
+            if pooled {
+                state.workers += 1;
+                state.free += 1;
+            }
+        }
+        self.living.send_modify(|living| *living += 1);
+        self.runtime.spawn(async move {
+            pool.employ(only, pooled).await;
+            pool.living.send_modify(|living| *living -= 1);
+        });
+    }
+
+    /// A worker's whole time, and its replacement.
+    async fn employ(&self, only: Option<Task>, pooled: bool) {
+        let again = match &only {
+            Some(Task::Datagrams(socket)) => Some(Task::Datagrams(Arc::clone(socket))),
+            _ => None,
+        };
+        self.wait_for_turn().await;
+        let left = match Employee::hire(self) {
+            Ok(mut employee) => {
+                let pid = employee.pid;
+                let left = employee.work(self, only, pooled).await;
+                self.state().stopped.retain(|(other, _)| *other != pid);
+                employee.farewell(self, left).await
+            }
+            Err(error) => {
+                let error = format!("cannot start a worker process: {error}. Raise `ulimit -u`.");
+                self.floor.hall.event(&Event::Error { endpoint: "process model", error: &error });
+                if pooled {
+                    self.state().free -= 1;
+                }
+                true
+            }
+        };
+        self.leave(pooled, left, again);
+    }
+
+    /// Takes a worker off the books and replaces it if it died or the pool is below its size.
+    fn leave(&self, pooled: bool, died: bool, again: Option<Task>) {
+        let replace = {
+            let mut state = self.state();
+            if pooled {
+                state.workers -= 1;
+            }
+            if died {
+                state.note_death(Instant::now());
+            }
+            !state.over
+                && if pooled {
+                    state.workers < self.floor.workers || state.jobs.len() > state.free
+                } else {
+                    died
+                }
+        };
+        if replace {
+            self.add_worker(again);
+        }
+    }
+
+    /// Holds a start back where workers have died one after another.
+    async fn wait_for_turn(&self) {
+        let until = self.state().next_start;
+        if let Some(until) = until {
+            sleep_until(until).await;
+        }
+    }
+
+    fn push(&self, task: Task) {
+        let short = {
+            let mut state = self.state();
+            state.jobs.push_back(task);
+            state.jobs.len() > state.free
+        };
+        // The worker that waited last is the one whose memory is still in the caches.
+        self.wake.notify_last();
+        if short {
+            self.add_worker(None);
+        }
+    }
+
+    /// Resolves when the pool stops.
+    async fn over(&self) {
+        let mut over = self.over.subscribe();
+        // The sender lives in the pool, which outlives its workers' tasks.
+        let _ = over.wait_for(|over| *over).await;
+    }
+
+    fn unfree(&self, pooled: bool) {
+        if pooled {
+            self.state().free -= 1;
+        }
+    }
+
+    fn is_above_size(&self) -> bool {
+        self.state().workers > self.floor.workers
+    }
+
+    /// Learns which workers were stopped and which go on.
+    fn note_stops(&self) {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::CONTINUED | WaitIdOptions::NOHANG;
+        for (pid, stopped) in &self.state().stopped {
+            while let Ok(Some(status)) = waitid(WaitId::Pid(*pid), options) {
+                stopped.send_replace(status.stopped());
+            }
+        }
+    }
+}
+
+impl Place for Pool {
+    fn connection(&self, admission: Admission, stream: Stream) {
+        self.push(Task::Connection(admission, stream));
+    }
+
+    fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
+        socket.set_nonblocking(false)?;
+        for _ in 0..self.floor.datagram_workers() {
+            self.add_worker(Some(Task::Datagrams(Arc::clone(&socket))));
+        }
+        Ok(())
+    }
+
+    fn cut(&self) {
+        self.stop();
+    }
+
+    /// Every worker's socket is hung up, and a worker whose socket is hung up exits at once.
+    fn stop(&self) {
+        let jobs = {
+            let mut state = self.state();
+            state.over = true;
+            std::mem::take(&mut state.jobs)
+        };
+        self.over.send_replace(true);
+        for job in jobs {
+            if let Task::Connection(admission, _) = job {
+                admission.close(Outcome::of(End::ours(Why::Drain), (0, 0)));
+            }
+        }
+    }
+
+    fn living(&self) -> Option<watch::Receiver<usize>> {
+        Some(self.living.subscribe())
+    }
+}

@@ -1,0 +1,259 @@
+//! One worker process from the server's side: hired, given work, seen off.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use rustix::process::Pid;
+use sockeye_limits as limits;
+use sockeye_net::sys::pass;
+use sockeye_net::sys::watch::Watched;
+use sockeye_net::{DatagramSocket, Stream};
+use tokio::io::Interest;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Left, Pool, Task};
+use crate::end::{End, Why};
+use crate::event::Event;
+use crate::hall::{Admission, Outcome};
+use crate::worker::{Job, MARK, Report};
+
+/// A worker process from this side.
+pub(super) struct Employee {
+    child: Child,
+    pub(super) pid: Pid,
+    control: Line,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Employee {
+    pub(super) fn hire(pool: &Pool) -> io::Result<Employee> {
+        let (ours, theirs) = pass::pair()?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        let mut arguments = std::env::args_os();
+        let child = Command::new("/proc/self/exe")
+            .arg0(arguments.next().unwrap_or_else(|| "sockeye".into()))
+            .args(arguments)
+            .env(MARK, "1")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            // Ctrl-C at the terminal is for the server: it decides what its workers do.
+            .process_group(0)
+            .spawn()?;
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let pid = pid.ok_or_else(|| io::Error::other("the process has ended already"))?;
+        let (sender, stopped) = watch::channel(false);
+        pool.state().stopped.push((pid, sender));
+        let deadlines = pool.floor.deadlines;
+        let service = pool.floor.service.name().to_owned();
+        let setup = Job::Setup { service, idle: deadlines.idle, lifetime: deadlines.lifetime };
+        let control = Line(Watched::new(Arc::new(ours), Interest::READABLE)?);
+        control.send(&setup, None)?;
+        Ok(Employee { child, pid, control, stopped })
+    }
+
+    /// Works until dismissed or dead.
+    pub(super) async fn work(&mut self, pool: &Pool, only: Option<Task>, pooled: bool) -> Left {
+        let hello = tokio::select! {
+            report = self.control.report() => matches!(report, Ok(Report::Hello)),
+            () = pool.over() => { pool.unfree(pooled); return Left::Dismissed; }
+        };
+        if !hello {
+            pool.unfree(pooled);
+            return Left::Died(None);
+        }
+        if let Some(Task::Datagrams(socket)) = only {
+            return self.serve_datagrams(pool, &socket).await;
+        }
+        loop {
+            // While it waits it counts as free; from here on it does not.
+            let task = match self.next_task(pool).await {
+                Ok(task) => task,
+                Err(left) => return left,
+            };
+            let Task::Connection(admission, stream) = task else { continue };
+            if let Err(left) = self.serve(pool, admission, stream).await {
+                return left;
+            }
+            pool.state().free += 1;
+        }
+    }
+
+    /// Waits for a task; counted as free until it has one or leaves.
+    async fn next_task(&mut self, pool: &Pool) -> Result<Task, Left> {
+        let idle_until = Instant::now() + limits::POOL_IDLE;
+        loop {
+            if *self.stopped.borrow() {
+                self.sit_out_stop(pool).await?;
+            }
+            let woken = pool.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            {
+                let mut state = pool.state();
+                if state.over {
+                    state.free -= 1;
+                    return Err(Left::Dismissed);
+                }
+                if let Some(task) = state.jobs.pop_front() {
+                    state.free -= 1;
+                    return Ok(task);
+                }
+            }
+            tokio::select! {
+                () = &mut woken => {}
+                _ = self.stopped.changed() => {}
+                () = pool.over() => {}
+                // Nothing is said while nothing is asked: this is its death.
+                _ = self.control.report() => {
+                    pool.state().free -= 1;
+                    return Err(Left::Died(None));
+                }
+                () = sleep_until(idle_until), if pool.is_above_size() => {
+                    let mut state = pool.state();
+                    if state.jobs.is_empty() && state.workers > pool.floor.workers {
+                        state.free -= 1;
+                        return Err(Left::Dismissed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Not free while stopped; a replacement keeps the pool at its size.
+    async fn sit_out_stop(&mut self, pool: &Pool) -> Result<(), Left> {
+        {
+            let mut state = pool.state();
+            state.free -= 1;
+            state.workers -= 1;
+        }
+        pool.wake.notify_last();
+        pool.add_worker(None);
+        let gone = tokio::select! {
+            changed = self.stopped.wait_for(|stopped| !stopped) => changed.err().map(|_| Left::Died(None)),
+            _ = self.control.report() => Some(Left::Died(None)),
+            () = pool.over() => Some(Left::Dismissed),
+        };
+        let mut state = pool.state();
+        state.workers += 1;
+        match gone {
+            Some(left) => Err(left),
+            None => {
+                state.free += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands a connection over and waits for its end.
+    async fn serve(
+        &mut self,
+        pool: &Pool,
+        admission: Admission,
+        stream: Stream,
+    ) -> Result<(), Left> {
+        if self.control.send(&Job::Connection, Some(stream.as_fd())).is_err() {
+            // It was dead already: the connection goes to another and knows nothing of it.
+            pool.state().jobs.push_front(Task::Connection(admission, stream));
+            pool.wake.notify_last();
+            return Err(Left::Died(None));
+        }
+        // From here on the descriptor is the worker's alone.
+        drop(stream);
+        let report = tokio::select! {
+            report = self.control.report() => report,
+            () = pool.over() => {
+                let end = End::ours(Why::Drain);
+                admission.close(Outcome::of(end, (0, 0)));
+                return Err(Left::Dismissed);
+            }
+        };
+        match report {
+            Ok(Report::Done { end, bytes_in, bytes_out }) => {
+                admission.close(Outcome::of(end, (bytes_in, bytes_out)));
+                Ok(())
+            }
+            _ => Err(Left::Died(Some(admission))),
+        }
+    }
+
+    async fn serve_datagrams(&mut self, pool: &Pool, socket: &DatagramSocket) -> Left {
+        let duty = Job::Datagrams(pool.floor.datagram_duty(socket));
+        if self.control.send(&duty, Some(socket.as_fd())).is_err() {
+            return Left::Died(None);
+        }
+        let endpoint = socket.endpoint().to_string();
+        loop {
+            tokio::select! {
+                report = self.control.report() => match report {
+                    Ok(Report::Refused(refused)) => {
+                        pool.floor.tell_refusals(&endpoint, vec![refused]);
+                    }
+                    Ok(Report::Served) => {
+                        pool.floor.hall.take_turn();
+                        return Left::Dismissed;
+                    }
+                    _ => return Left::Died(None),
+                },
+                () = pool.over() => return Left::Dismissed,
+            }
+        }
+    }
+
+    /// Hangs up, waits for the process's end and tells of a death. True where it died.
+    pub(super) async fn farewell(self, pool: &Pool, left: Left) -> bool {
+        let Employee { mut child, pid, control, .. } = self;
+        drop(control);
+        let status = match timeout(limits::WORKER_EXIT, child.wait()).await {
+            Ok(status) => status.ok(),
+            Err(_) => {
+                // Stopped or stuck in the kernel: it is not coming back by itself.
+                let _ = child.kill().await;
+                child.wait().await.ok()
+            }
+        };
+        let Left::Died(admission) = left else { return false };
+        let (signal, exit) = cause_of_death(status);
+        let worker = pid.as_raw_nonzero().get().cast_unsigned();
+        pool.floor.hall.event(&Event::WorkerDied { worker, signal, exit });
+        if let Some(admission) = admission {
+            let end = End::ours(Why::WorkerDied);
+            admission.close(Outcome { signal, exit, ..Outcome::of(end, (0, 0)) });
+        }
+        true
+    }
+}
+
+/// The control socket of a worker.
+struct Line(Watched<OwnedFd>);
+
+impl Line {
+    fn send(&self, job: &Job, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        pass::send(self.0.get(), &serde_json::to_vec(job)?, fd)
+    }
+
+    /// The next report; an error where the worker is gone or speaks nonsense.
+    async fn report(&self) -> io::Result<Report> {
+        let mut buffer = [0; limits::WORKER_MESSAGE];
+        loop {
+            let mut ready = self.0.readable().await?;
+            match pass::receive(self.0.get(), &mut buffer) {
+                Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok((n, _)) => {
+                    ready.retain_ready();
+                    return Ok(serde_json::from_slice(&buffer[..n])?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn cause_of_death(status: Option<ExitStatus>) -> (Option<i32>, Option<i32>) {
+    (status.and_then(|s| s.signal()), status.and_then(|s| s.code()))
+}

@@ -1,0 +1,139 @@
+//! The thread model: a thread a connection, blocking calls.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use sockeye_limits as limits;
+use sockeye_net::{DatagramSocket, Stream};
+
+use super::{Floor, Place, Served};
+use crate::connections::Connections;
+use crate::datagram::Worker;
+use crate::drive::{Scratch, blocking};
+use crate::end::Why;
+use crate::event::Event;
+use crate::hall::Admission;
+
+/// Threads for connections, and `--workers` threads for each datagram socket.
+pub(super) struct Threads {
+    floor: Arc<Floor>,
+    connections: Arc<Connections>,
+    datagrams: DatagramThreads,
+}
+
+impl Threads {
+    pub(super) fn start(floor: Floor) -> io::Result<Threads> {
+        let connections = Connections::new(floor.deadlines)?;
+        let floor = Arc::new(floor);
+        let datagrams = DatagramThreads::new(Arc::clone(&floor));
+        Ok(Threads { floor, connections, datagrams })
+    }
+}
+
+impl Place for Threads {
+    fn connection(&self, admission: Admission, stream: Stream) {
+        let served = Served::begin(&self.connections, admission, stream);
+        let floor = Arc::clone(&self.floor);
+        let work = move || {
+            let mut responder = floor.service.respond();
+            let mut scratch = Scratch::new(limits::THREAD_BUFFER);
+            let end = blocking::drive(served.entry.conn(), responder.as_mut(), &mut scratch);
+            served.end(end);
+        };
+        let thread = thread::Builder::new().name("connection".into());
+        if let Err(error) = thread.stack_size(limits::THREAD_STACK).spawn(work) {
+            // The closure is dropped, and with it the connection, which tells its own end.
+            let error = format!(
+                "cannot start a thread: {error}. Raise `ulimit -u`, or lower --max-connections."
+            );
+            self.floor.hall.event(&Event::Error { endpoint: "thread model", error: &error });
+        }
+    }
+
+    fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
+        self.datagrams.serve(socket)
+    }
+
+    fn cut(&self) {
+        self.connections.cut_all(Why::Drain);
+    }
+
+    fn stop(&self) {
+        self.datagrams.stop();
+    }
+}
+
+/// Threads that block on datagram sockets.
+pub(super) struct DatagramThreads {
+    floor: Arc<Floor>,
+    stopped: Arc<AtomicBool>,
+    running: Mutex<Vec<(Arc<DatagramSocket>, thread::JoinHandle<()>)>>,
+}
+
+impl DatagramThreads {
+    pub(super) fn new(floor: Arc<Floor>) -> DatagramThreads {
+        let stopped = Arc::new(AtomicBool::new(false));
+        DatagramThreads { floor, stopped, running: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn serve(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
+        socket.set_nonblocking(false)?;
+        for _ in 0..self.floor.datagram_workers() {
+            let mut worker = Worker::new(&self.floor.service, self.floor.datagram_duty(&socket));
+            let (floor, stopped) = (Arc::clone(&self.floor), Arc::clone(&self.stopped));
+            let shared = Arc::clone(&socket);
+            let work = move || {
+                let endpoint = shared.endpoint().to_string();
+                while !stopped.load(Ordering::SeqCst) {
+                    if !one_batch(&mut worker, &shared, &stopped) {
+                        break;
+                    }
+                    floor.tell_refusals(&endpoint, worker.refusals());
+                    if floor.once {
+                        floor.hall.take_turn();
+                        break;
+                    }
+                }
+            };
+            let thread = thread::Builder::new().name("datagrams".into()).spawn(work)?;
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.push((Arc::clone(&socket), thread));
+        }
+        Ok(())
+    }
+
+    /// Ends the threads: shutting a datagram socket down wakes those that wait on it.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let running =
+            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        for (socket, _) in &running {
+            socket.wake();
+        }
+        for (_, thread) in running {
+            // A worker that panicked has nothing more to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Takes and answers one batch; false where the socket is of no use any more.
+fn one_batch(worker: &mut Worker, socket: &DatagramSocket, stopped: &AtomicBool) -> bool {
+    match worker.receive(socket) {
+        Ok(_) if stopped.load(Ordering::SeqCst) => false,
+        Ok(_) => {
+            let mut first = 0;
+            while let Err(next) = worker.send(socket, first) {
+                first = next;
+                if socket.wait_writable().is_err() {
+                    return false;
+                }
+            }
+            true
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.wait_readable().is_ok(),
+        Err(_) => false,
+    }
+}

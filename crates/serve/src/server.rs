@@ -1,0 +1,449 @@
+//! The life of a server: bind everything, say so, serve, reload, drain, end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sockeye_limits as limits;
+use sockeye_net::access::AccessList;
+use sockeye_net::activation::{self, Activated, State};
+use sockeye_net::options::Applied;
+use sockeye_net::{
+    BindOptions, DatagramSocket, Endpoint, Listener, Transport, bind_datagram, listen, sys,
+};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::accept::Acceptor;
+use crate::cells;
+use crate::connections::Deadlines;
+use crate::event::{Event, Observer};
+use crate::hall::{Hall, Overflow};
+use crate::model::{self, Floor, Model, Place};
+use crate::service::Service;
+use crate::worker;
+
+/// Reads the access lists again; an error keeps the old ones in force.
+pub type Reload = Box<dyn Fn() -> Result<AccessList, String> + Send>;
+
+/// What a server is to do.
+pub struct Settings {
+    /// What a connection does.
+    pub service: Service,
+    /// Where to listen; streams and datagrams may be mixed.
+    pub endpoints: Vec<Endpoint>,
+    /// Sockets that a service manager opened for us, served beside the endpoints.
+    pub activated: Activated,
+    /// Who does the work.
+    pub model: Model,
+    /// Event loops, warm processes or datagram threads; `None` is the model's default.
+    pub workers: Option<usize>,
+    /// Connections at once; `None` is the model's default, within the process's descriptors.
+    pub max_connections: Option<usize>,
+    /// What happens to one more.
+    pub overflow: Overflow,
+    /// End a connection on which nothing moved for this long.
+    pub idle_timeout: Option<Duration>,
+    /// End a connection this long after it began.
+    pub max_lifetime: Option<Duration>,
+    /// Who may connect.
+    pub access: AccessList,
+    /// How SIGHUP reads the lists again.
+    pub reload: Option<Reload>,
+    /// Serve one connection or one datagram, then end.
+    pub once: bool,
+    /// How long connections may finish after a signal.
+    pub drain: Duration,
+    /// Datagrams a second that one source is answered; `None` is no limit.
+    pub source_rate: Option<u32>,
+    /// How sockets are bound.
+    pub bind: BindOptions,
+    /// Whether SIGTERM, SIGINT and SIGHUP are for this server.
+    pub signals: bool,
+}
+
+impl Settings {
+    /// A service with the defaults: no endpoints yet, event model, no deadlines.
+    pub fn new(service: Service) -> Settings {
+        Settings {
+            source_rate: service.source_rate(),
+            service,
+            endpoints: Vec::new(),
+            activated: Activated::default(),
+            model: Model::default(),
+            workers: None,
+            max_connections: None,
+            overflow: Overflow::default(),
+            idle_timeout: None,
+            max_lifetime: None,
+            access: AccessList::default(),
+            reload: None,
+            once: false,
+            drain: limits::DRAIN,
+            bind: BindOptions::default(),
+            signals: false,
+        }
+    }
+}
+
+/// Why a server did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// A combination that makes no sense; the text names it and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// A socket could not be made, bound or listened on.
+    #[error(transparent)]
+    Socket(#[from] sockeye_net::Error),
+    /// The system refused something else.
+    #[error("cannot {operation}: {source}. Check the limits of processes, threads and memory.")]
+    System {
+        /// What was being done.
+        operation: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A second signal came while connections were finishing.
+    #[error("stopped at once by a second signal; {0} connections were cut")]
+    SecondSignal(u64),
+}
+
+fn system(operation: &'static str) -> impl Fn(io::Error) -> ServeError {
+    move |source| ServeError::System { operation, source }
+}
+
+/// What a server did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Connections that were served in all.
+    pub served: u64,
+    /// Connections that were cut because the drain was over.
+    pub cut: u64,
+}
+
+/// Asks a running server to stop, as SIGTERM does. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Takes no more connections, lets those that are open finish, then ends the server.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// A server whose sockets are bound.
+pub struct Server {
+    settings: Settings,
+    listeners: Vec<Arc<Listener>>,
+    datagrams: Vec<Arc<DatagramSocket>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Checks the settings and binds every endpoint.
+    ///
+    /// # Errors
+    /// [`ServeError::Refused`] and [`ServeError::Socket`]; nothing stays bound then.
+    pub fn bind(mut settings: Settings) -> Result<Server, ServeError> {
+        let activated = std::mem::take(&mut settings.activated);
+        let given = activated.listeners.iter().map(Listener::transport);
+        let given = given.chain(activated.datagrams.iter().map(DatagramSocket::transport));
+        let named = settings.endpoints.iter().map(Endpoint::transport);
+        let transports: Vec<Transport> = given.chain(named).collect();
+        check(&settings, &transports)?;
+        let mut listeners: Vec<_> = activated.listeners.into_iter().map(Arc::new).collect();
+        let mut datagrams: Vec<_> = activated.datagrams.into_iter().map(Arc::new).collect();
+        for endpoint in &settings.endpoints {
+            if endpoint.transport().is_stream() {
+                listeners.extend(listen(endpoint, &settings.bind)?.into_iter().map(Arc::new));
+            } else {
+                let bound = bind_datagram(endpoint, &settings.bind)?;
+                datagrams.extend(bound.into_iter().map(Arc::new));
+            }
+        }
+        Ok(Server { settings, listeners, datagrams, stop: watch::Sender::new(false) })
+    }
+
+    /// The endpoints that it listens on, their ports known.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let streams = self.listeners.iter().map(|listener| listener.endpoint());
+        streams.chain(self.datagrams.iter().map(|socket| socket.endpoint())).collect()
+    }
+
+    /// A handle that stops the server from elsewhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
+    /// Serves until stopped, on this thread and those of the model.
+    ///
+    /// In a process that the process model started as a worker, this becomes the worker and
+    /// returns when its work is over.
+    ///
+    /// # Errors
+    /// [`ServeError::System`] and [`ServeError::SecondSignal`].
+    ///
+    /// # Panics
+    /// Inside a tokio runtime.
+    pub fn run(self, observer: Arc<dyn Observer>) -> Result<Summary, ServeError> {
+        if worker::is_worker() {
+            let service = self.settings.service;
+            worker::run_worker(|name| (name == service.name()).then(|| service.clone()))
+                .map_err(system("work as a worker process"))?;
+            return Ok(Summary { served: 0, cut: 0 });
+        }
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(system("start an event loop"))?;
+        let done = runtime.block_on(self.serve(observer));
+        // A name that is still being resolved must not hold the end up.
+        runtime.shutdown_background();
+        done
+    }
+
+    async fn serve(mut self, observer: Arc<dyn Observer>) -> Result<Summary, ServeError> {
+        let max = max_connections(&self.settings);
+        let access = std::mem::take(&mut self.settings.access);
+        let hall = Hall::new(observer, access, max, self.settings.once);
+        let mut signals = Signals::new(self.settings.signals).map_err(system("watch signals"))?;
+        let place = model::start(self.settings.model, floor(&self.settings, &hall))
+            .map_err(system("start the workers"))?;
+        let mut running = self.start(&hall, &place).map_err(system("start serving"))?;
+        self.announce(&hall);
+        activation::notify(State::Ready);
+        let drops = tokio::spawn(watch_drops(Arc::clone(&hall), self.datagrams.clone()));
+        self.until_stopped(&hall, &mut signals, &mut running).await;
+
+        // From here on nobody is taken in: the sockets of the endpoints close with their tasks.
+        running.shutdown().await;
+        drops.abort();
+        self.listeners.clear();
+        activation::notify(State::Stopping);
+        let ended = self.drain(&hall, place.as_ref(), &mut signals).await;
+        place.stop();
+        self.datagrams.clear();
+        if let Some(mut living) = place.living() {
+            // One that does not go in time is killed by its keeper, or goes with this process.
+            let _ = timeout(limits::WORKER_EXIT * 2, living.wait_for(|n| *n == 0)).await;
+        }
+        let summary = Summary { served: hall.admitted(), cut: hall.cut() };
+        if !ended {
+            return Err(ServeError::SecondSignal(hall.open().max(summary.cut)));
+        }
+        hall.event(&Event::Drained { served: summary.served, cut: summary.cut });
+        Ok(summary)
+    }
+
+    fn start(
+        &self,
+        hall: &Arc<Hall>,
+        place: &Arc<dyn Place>,
+    ) -> io::Result<JoinSet<io::Result<()>>> {
+        let mut running = JoinSet::new();
+        for listener in &self.listeners {
+            let acceptor = Acceptor {
+                listener: Arc::clone(listener),
+                endpoint: listener.endpoint().to_string(),
+                hall: Arc::clone(hall),
+                place: Arc::clone(place),
+                overflow: self.settings.overflow,
+                blocking: self.settings.model.blocks(),
+            };
+            running.spawn(acceptor.run());
+        }
+        for socket in &self.datagrams {
+            place.datagrams(Arc::clone(socket))?;
+        }
+        Ok(running)
+    }
+
+    fn announce(&self, hall: &Hall) {
+        let service = self.settings.service.name();
+        let tell = |endpoint: Endpoint, applied: &[Applied]| {
+            let options: Vec<String> = applied.iter().map(Applied::to_string).collect();
+            hall.event(&Event::Listening {
+                endpoint: &endpoint.to_string(),
+                service,
+                model: self.settings.model,
+                options: &options.join(", "),
+            });
+        };
+        self.listeners.iter().for_each(|one| tell(one.endpoint(), one.applied()));
+        self.datagrams.iter().for_each(|one| tell(one.endpoint(), one.applied()));
+    }
+
+    /// Returns when a signal, the stopper or `--once` says so, or no listener is left.
+    async fn until_stopped(
+        &self,
+        hall: &Hall,
+        signals: &mut Signals,
+        running: &mut JoinSet<io::Result<()>>,
+    ) {
+        let mut stop = self.stop.subscribe();
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => return,
+                    Asked::Reload => self.reload(hall),
+                },
+                // The sender lives in `self`.
+                _ = stop.wait_for(|stop| *stop) => return,
+                Some(done) = running.join_next() => match done {
+                    Ok(Err(error)) => {
+                        let error = format!("stopped accepting: {error}");
+                        hall.event(&Event::Error { endpoint: "accept", error: &error });
+                        if running.is_empty() && self.datagrams.is_empty() {
+                            return;
+                        }
+                    }
+                    // `--once` has had its turn.
+                    Ok(Ok(())) | Err(_) => return,
+                },
+                () = hall.once_is_spent() => return,
+            }
+        }
+    }
+
+    fn reload(&self, hall: &Hall) {
+        let Some(reload) = &self.settings.reload else { return };
+        match reload() {
+            Ok(list) => {
+                hall.set_access(list);
+                hall.event(&Event::Reloaded);
+            }
+            Err(error) => hall.event(&Event::ReloadFailed { error: &error }),
+        }
+    }
+
+    /// Waits for open connections, for `--drain` at most. False where a second signal came.
+    async fn drain(&self, hall: &Hall, place: &dyn Place, signals: &mut Signals) -> bool {
+        hall.event(&Event::Draining);
+        // `--once` is no hurry: its one connection may take as long as it likes.
+        let patience = if hall.is_spent() { Duration::MAX } else { self.settings.drain };
+        let in_time = tokio::select! {
+            done = timeout(patience, hall.empty()) => done.is_ok(),
+            () = signals.stop() => {
+                place.cut();
+                return false;
+            }
+        };
+        if !in_time {
+            place.cut();
+            // Cut connections end as soon as their drivers have noticed.
+            let _ = timeout(limits::CUT_TIME, hall.empty()).await;
+        }
+        true
+    }
+}
+
+fn check(settings: &Settings, transports: &[Transport]) -> Result<(), ServeError> {
+    let refuse = |text: String| Err(ServeError::Refused(text));
+    for transport in transports {
+        if let Err(why) = cells::check(*transport, settings.service.name(), settings.model) {
+            return refuse(why);
+        }
+    }
+    if transports.is_empty() {
+        return refuse("no endpoint to serve on".into());
+    }
+    if settings.workers == Some(0) {
+        return refuse("--workers 0 would do no work: it is 1 or more".into());
+    }
+    if settings.max_connections == Some(0) {
+        return refuse("--max-connections 0 would serve nobody: it is 1 or more".into());
+    }
+    if settings.model == Model::Iterative {
+        if settings.workers.is_some_and(|n| n > 1) {
+            return refuse("--workers does not go with the iterative model: it has one".into());
+        }
+        if settings.max_connections.is_some_and(|n| n > 1) {
+            return refuse(
+                "--max-connections does not go with the iterative model: it serves one at a time"
+                    .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// As many as asked for, or the model's default, but never more than descriptors allow.
+fn max_connections(settings: &Settings) -> usize {
+    let descriptors = sys::raise_descriptor_limit().saturating_sub(limits::RESERVED_DESCRIPTORS);
+    let wanted = settings.max_connections.unwrap_or(settings.model.default_connections());
+    match settings.max_connections {
+        // What a user asks for is tried, and running out is told (L6).
+        Some(_) => wanted,
+        None => wanted.min(descriptors.max(1)),
+    }
+}
+
+fn floor(settings: &Settings, hall: &Arc<Hall>) -> Floor {
+    Floor {
+        hall: Arc::clone(hall),
+        service: settings.service.clone(),
+        workers: settings.workers.unwrap_or(settings.model.default_workers()),
+        deadlines: Deadlines { idle: settings.idle_timeout, lifetime: settings.max_lifetime },
+        source_rate: settings.source_rate,
+        once: settings.once,
+    }
+}
+
+/// Tells of datagrams that the kernel dropped for lack of room, at most once a second.
+async fn watch_drops(hall: Arc<Hall>, sockets: Vec<Arc<DatagramSocket>>) {
+    let mut known = vec![0; sockets.len()];
+    while !sockets.is_empty() {
+        tokio::time::sleep(limits::DROPS_PAUSE).await;
+        for (socket, known) in sockets.iter().zip(&mut known) {
+            let drops = socket.drops().unwrap_or(*known);
+            if drops != *known {
+                *known = drops;
+                let endpoint = socket.endpoint().to_string();
+                hall.event(&Event::Dropped { endpoint: &endpoint, count: drops });
+            }
+        }
+    }
+}
+
+/// The signals that are for the server; none where it is embedded.
+struct Signals(Option<[Signal; 3]>);
+
+impl Signals {
+    fn new(wanted: bool) -> io::Result<Signals> {
+        if !wanted {
+            return Ok(Signals(None));
+        }
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let [terminate, interrupt, hangup] = kinds.map(signal);
+        Ok(Signals(Some([terminate?, interrupt?, hangup?])))
+    }
+
+    /// The next one.
+    async fn next(&mut self) -> Asked {
+        match &mut self.0 {
+            Some([terminate, interrupt, hangup]) => tokio::select! {
+                _ = terminate.recv() => Asked::Stop,
+                _ = interrupt.recv() => Asked::Stop,
+                _ = hangup.recv() => Asked::Reload,
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next one that asks to stop.
+    async fn stop(&mut self) {
+        while self.next().await != Asked::Stop {}
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}

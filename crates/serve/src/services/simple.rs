@@ -1,0 +1,66 @@
+//! The services without state: `upper`, `echo` (RFC 862) and `discard` (RFC 863).
+
+use crate::responder::{Flow, Reply, Responder};
+
+/// ASCII upper case, byte for byte; bytes over 127 unchanged.
+pub(super) struct Upper;
+
+impl Responder for Upper {
+    fn respond(&mut self, input: &mut [u8], reply: &mut Reply) -> Flow {
+        input.make_ascii_uppercase();
+        reply.in_place(input.len());
+        Flow::Continue
+    }
+}
+
+/// The same bytes back.
+pub(super) struct Echo;
+
+impl Responder for Echo {
+    fn respond(&mut self, input: &mut [u8], reply: &mut Reply) -> Flow {
+        reply.in_place(input.len());
+        Flow::Continue
+    }
+}
+
+/// Nothing back.
+pub(super) struct Discard;
+
+impl Responder for Discard {
+    fn respond(&mut self, _input: &mut [u8], _reply: &mut Reply) -> Flow {
+        Flow::Continue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// V1: every byte of any value, however it is cut, and nothing else changes.
+        #[test]
+        fn upper(mut input in proptest::collection::vec(any::<u8>(), 1..300)) {
+            let expected: Vec<u8> = input.iter().map(|byte| match byte {
+                b'a'..=b'z' => byte - 32,
+                other => *other,
+            }).collect();
+            let mut reply = Reply::default();
+            prop_assert_eq!(Upper.respond(&mut input, &mut reply), Flow::Continue);
+            prop_assert_eq!(&input[..reply.in_place_len()], &expected[..]);
+            prop_assert!(reply.own().is_empty());
+        }
+    }
+
+    /// V2: echo answers an empty datagram with an empty one; discard answers nothing.
+    #[test]
+    fn empty_datagram() {
+        let mut reply = Reply::default();
+        Echo.datagram(&mut [], &mut reply);
+        assert!(reply.answers());
+        reply.clear();
+        Discard.datagram(&mut [1, 2], &mut reply);
+        assert!(!reply.answers());
+    }
+}

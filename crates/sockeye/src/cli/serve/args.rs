@@ -1,0 +1,285 @@
+//! The arguments of `sockeye serve`, and what they come to with the configuration beneath.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use serde::Deserialize;
+use sockeye_limits as limits;
+use sockeye_net::{Family, SocketOption};
+use sockeye_serve::{Model, Overflow};
+
+use super::access::AccessSource;
+use super::family;
+use crate::cli::usage::Failure;
+use crate::cli::values;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  sockeye serve                               upper case on TCP and UDP, 127.0.0.1:9000
+  sockeye serve echo 7000 unix:./s.sock       one service on two endpoints
+  sockeye serve --model process               a process a connection
+  sockeye serve chargen 0 --json              a port of the system's choice, told as JSON
+  sockeye serve upper 0.0.0.0:9000 --allow 192.0.2.0/24 --idle-timeout 30s";
+
+/// The program that [`crate::serve_main`] makes of one service.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct ServeProgram {
+    /// Read settings from this file instead of ~/.config/sockeye/config.toml.
+    #[arg(long, value_name = "FILE", env = "SOCKEYE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) args: ServeArgs,
+}
+
+/// Arguments of `sockeye serve`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// A service (upper, echo, discard, daytime, qotd, chargen, time; upper where none is named),
+    /// then endpoints: PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:PATH,
+    /// unixgram:PATH. Without endpoints: TCP and UDP on 127.0.0.1:9000.
+    #[arg(value_name = "SERVICE|ENDPOINT")]
+    words: Vec<OsString>,
+
+    /// Who does the work: iterative, thread, process or event [default: event].
+    #[arg(long, short = 'm', value_name = "MODEL", env = "SOCKEYE_MODEL")]
+    model: Option<String>,
+
+    /// Event loops, warm worker processes, or threads for datagrams [default: one a core; at
+    /// least 4 processes].
+    #[arg(long, value_name = "N", env = "SOCKEYE_WORKERS", value_parser = values::count)]
+    workers: Option<usize>,
+
+    /// Connections that wait to be accepted, listen(2) [default: 1024].
+    #[arg(long, value_name = "N", env = "SOCKEYE_BACKLOG")]
+    backlog: Option<u32>,
+
+    /// Connections at once [default: event 65536, thread 4096, process 256, iterative 1].
+    #[arg(long, value_name = "N", env = "SOCKEYE_MAX_CONNECTIONS", value_parser = values::count)]
+    max_connections: Option<usize>,
+
+    /// What happens to one more: queue (it waits), refuse (FIN) or reset (RST) [default: queue].
+    #[arg(long, value_name = "HOW", env = "SOCKEYE_OVERFLOW")]
+    overflow: Option<String>,
+
+    /// End a connection on which nothing moved for this long.
+    #[arg(long, value_name = "TIME", env = "SOCKEYE_IDLE_TIMEOUT",
+        value_parser = values::positive_duration)]
+    idle_timeout: Option<Duration>,
+
+    /// End a connection this long after it began, whatever moves.
+    #[arg(long, value_name = "TIME", env = "SOCKEYE_MAX_LIFETIME",
+        value_parser = values::positive_duration)]
+    max_lifetime: Option<Duration>,
+
+    /// Let only these addresses connect: a block (192.0.2.0/24), or @FILE with one a line, which
+    /// SIGHUP reads again.
+    #[arg(long, value_name = "BLOCK|@FILE", env = "SOCKEYE_ALLOW", value_delimiter = ',')]
+    allow: Option<Vec<String>>,
+
+    /// Do not let these addresses connect; stronger than --allow.
+    #[arg(long, value_name = "BLOCK|@FILE", env = "SOCKEYE_DENY", value_delimiter = ',')]
+    deny: Option<Vec<String>>,
+
+    /// Serve one connection or datagram, then end.
+    #[arg(long, env = "SOCKEYE_ONCE")]
+    once: bool,
+
+    /// How long connections may finish after SIGTERM or SIGINT [default: 10s].
+    #[arg(long, value_name = "TIME", env = "SOCKEYE_DRAIN", value_parser = values::duration)]
+    drain: Option<Duration>,
+
+    /// Datagrams a second that one source is answered; 0 is no limit [default: 1000; upper: 0].
+    #[arg(long, value_name = "N", env = "SOCKEYE_SOURCE_RATE")]
+    source_rate: Option<u32>,
+
+    /// Mode of a Unix socket's file [default: 0600].
+    #[arg(long, value_name = "OCTAL", env = "SOCKEYE_MODE", value_parser = values::mode)]
+    mode: Option<u32>,
+
+    /// Set a socket option, as in nodelay=on, rcvbuf=1M, keepalive=30s; `--help` lists them.
+    #[arg(long, value_name = "NAME=VALUE", env = "SOCKEYE_SET", value_delimiter = ',')]
+    set: Option<Vec<SocketOption>>,
+
+    /// IPv4 only.
+    #[arg(short = '4', conflicts_with = "v6")]
+    v4: bool,
+
+    /// IPv6 only.
+    #[arg(short = '6')]
+    v6: bool,
+
+    /// Tell what happens as JSON, one object a line, on stdout.
+    #[arg(long, env = "SOCKEYE_JSON")]
+    json: bool,
+
+    /// Tell of each connection, and show socket options as they became.
+    #[arg(long, short = 'v', env = "SOCKEYE_VERBOSE")]
+    verbose: bool,
+}
+
+/// `[serve]` of the configuration: keys named as the options, values written as on the command
+/// line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct ServeConfig {
+    pub(crate) model: Option<String>,
+    workers: Option<usize>,
+    backlog: Option<u32>,
+    max_connections: Option<usize>,
+    overflow: Option<String>,
+    idle_timeout: Option<String>,
+    max_lifetime: Option<String>,
+    allow: Option<Vec<String>>,
+    deny: Option<Vec<String>>,
+    once: Option<bool>,
+    drain: Option<String>,
+    source_rate: Option<u32>,
+    mode: Option<String>,
+    set: Option<Vec<String>>,
+    json: Option<bool>,
+    verbose: Option<bool>,
+}
+
+/// What was asked for, defaults filled in.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) words: Vec<OsString>,
+    pub(crate) model: Model,
+    pub(crate) workers: Option<usize>,
+    pub(crate) backlog: u32,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) overflow: Overflow,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) access: AccessSource,
+    pub(crate) once: bool,
+    pub(crate) drain: Duration,
+    pub(crate) source_rate: Option<u32>,
+    pub(crate) mode: u32,
+    pub(crate) set: Vec<SocketOption>,
+    pub(crate) family: Family,
+}
+
+impl ServeArgs {
+    /// The arguments (which the environment has filled) over the configuration over the defaults;
+    /// then whether to write JSON, and whether to be verbose.
+    ///
+    /// # Errors
+    /// A value that is not one, named by its option.
+    pub(crate) fn over(self, config: ServeConfig) -> Result<(Resolved, bool, bool), Failure> {
+        let json = self.json || config.json.unwrap_or(false);
+        let verbose = self.verbose || config.verbose.unwrap_or(false);
+        let resolved = self.resolve(config).map_err(Failure::Usage)?;
+        Ok((resolved, json, verbose))
+    }
+
+    fn resolve(self, config: ServeConfig) -> Result<Resolved, String> {
+        let overflow = self.overflow.or(config.overflow);
+        Ok(Resolved {
+            words: self.words,
+            model: named("--model", self.model.or(config.model))?.unwrap_or_default(),
+            workers: self.workers.or(config.workers),
+            backlog: self.backlog.or(config.backlog).unwrap_or(limits::BACKLOG),
+            max_connections: self.max_connections.or(config.max_connections),
+            overflow: overflow.map_or(Ok(Overflow::default()), |text| overflow_of(&text))?,
+            idle_timeout: span("idle-timeout", self.idle_timeout, config.idle_timeout)?,
+            max_lifetime: span("max-lifetime", self.max_lifetime, config.max_lifetime)?,
+            access: AccessSource {
+                allow: self.allow.or(config.allow).unwrap_or_default(),
+                deny: self.deny.or(config.deny).unwrap_or_default(),
+            },
+            once: self.once || config.once.unwrap_or(false),
+            drain: match (self.drain, config.drain) {
+                (Some(span), _) => span,
+                (None, Some(text)) => within("drain", values::duration(&text))?,
+                (None, None) => limits::DRAIN,
+            },
+            source_rate: self.source_rate.or(config.source_rate),
+            mode: match (self.mode, config.mode) {
+                (Some(mode), _) => mode,
+                (None, Some(text)) => within("mode", values::mode(&text))?,
+                (None, None) => limits::SOCKET_MODE,
+            },
+            set: match (self.set, config.set) {
+                (Some(set), _) => set,
+                (None, Some(texts)) => {
+                    let parsed = texts.iter().map(|text| within("set", text.parse()));
+                    parsed.collect::<Result<_, _>>()?
+                }
+                (None, None) => Vec::new(),
+            },
+            family: family(self.v4, self.v6),
+        })
+    }
+}
+
+/// A value of the configuration, its error named by its key.
+fn within<T>(key: &str, value: Result<T, impl Display>) -> Result<T, String> {
+    value.map_err(|error| format!("{key} in the configuration: {error}"))
+}
+
+fn named<T: FromStr<Err = String>>(name: &str, text: Option<String>) -> Result<Option<T>, String> {
+    text.map(|text| text.parse().map_err(|error| format!("{name}: {error}"))).transpose()
+}
+
+fn overflow_of(text: &str) -> Result<Overflow, String> {
+    match text {
+        "queue" => Ok(Overflow::Queue),
+        "refuse" => Ok(Overflow::Refuse),
+        "reset" => Ok(Overflow::Reset),
+        _ => Err(format!("--overflow: no way {text:?}: it is queue, refuse or reset")),
+    }
+}
+
+fn span(
+    key: &str,
+    argument: Option<Duration>,
+    config: Option<String>,
+) -> Result<Option<Duration>, String> {
+    match (argument, config) {
+        (Some(span), _) => Ok(Some(span)),
+        (None, Some(text)) => within(key, values::positive_duration(&text)).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> ServeArgs {
+        let words = ["serve"].iter().chain(words);
+        ServeProgram::try_parse_from(words).expect("arguments").args
+    }
+
+    /// Q3: arguments beat the configuration, which beats the defaults.
+    #[test]
+    fn precedence() {
+        let config = || ServeConfig {
+            model: Some("thread".into()),
+            drain: Some("1s".into()),
+            ..ServeConfig::default()
+        };
+        let (resolved, ..) = args(&["--model", "process"]).over(config()).expect("settings");
+        assert_eq!((resolved.model, resolved.drain), (Model::Process, Duration::from_secs(1)));
+        let (resolved, ..) = args(&[]).over(config()).expect("settings");
+        assert_eq!(resolved.model, Model::Thread);
+        let (resolved, ..) = args(&[]).over(ServeConfig::default()).expect("settings");
+        assert_eq!((resolved.model, resolved.mode), (Model::Event, 0o600));
+    }
+
+    /// Q1: a bad value in the configuration is named by its key.
+    #[test]
+    fn bad_configuration() {
+        let config = ServeConfig { drain: Some("soon".into()), ..ServeConfig::default() };
+        let Err(Failure::Usage(text)) = args(&[]).over(config) else { panic!("usage") };
+        assert!(text.starts_with("drain in the configuration:"), "{text}");
+    }
+}

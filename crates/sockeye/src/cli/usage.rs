@@ -1,0 +1,78 @@
+//! How a command ends when it fails: one line on stderr, and the exit status.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line, the environment or the configuration is wrong: exit 2.
+    Usage(String),
+    /// What was asked for could not be done: exit 1.
+    Failed(anyhow::Error),
+    /// Help or the version was asked for: not a failure, exit 0.
+    Shown(String),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Failed(error)
+    }
+}
+
+impl Failure {
+    /// Tells the user and gives the exit status.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Failure::Usage(text) => {
+                eprintln!("sockeye: {text}");
+                ExitCode::from(2)
+            }
+            Failure::Failed(error) => {
+                eprintln!("sockeye: {error:#}");
+                ExitCode::FAILURE
+            }
+            Failure::Shown(text) => match super::docs::write_out(text.as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failure.report(),
+            },
+        }
+    }
+}
+
+/// A clap error as one line that says what was wrong and what is right.
+pub(crate) fn from_clap(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Failure::Shown(text),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return Failure::Usage("no command: it is serve or connect; see `sockeye --help`".into());
+        }
+        _ => {}
+    }
+    let said = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
+    let said: Vec<&str> = said.collect();
+    Failure::Usage(format!("{}; see --help", said.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Q1: a wrong option is one line that names it and the right values.
+    #[test]
+    fn one_line() {
+        let command = clap::Command::new("x")
+            .arg(clap::Arg::new("m").long("model").value_parser(["thread", "event"]));
+        let error = command.try_get_matches_from(["x", "--model", "fork"]).unwrap_err();
+        let Failure::Usage(text) = from_clap(&error) else { panic!("usage") };
+        assert!(!text.contains('\n'), "{text:?}");
+        assert!(text.contains("fork") && text.contains("thread, event"), "{text}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Values of options that need more than their type to be read.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use sockeye_net::Endpoint;
+
+/// A time span: `500ms`, `10s`, `1m 30s`, or a bare number of seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    humantime::parse_duration(text)
+        .map_err(|error| format!("not a time ({error}): write 500ms, 10s or 1m"))
+}
+
+/// A time span that is more than nothing.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it would be over at once: write 500ms, 10s or 1m".into()),
+        span => Ok(span),
+    }
+}
+
+/// A mode of a file, in octal.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("not a mode: write octal digits, 0600 to 0777".into()),
+    }
+}
+
+/// A whole number of at least 1.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("not a count: write a whole number of 1 or more".into()),
+        Ok(count) => Ok(count),
+    }
+}
+
+/// An endpoint, of any bytes.
+pub(crate) fn endpoint() -> impl TypedValueParser<Value = Endpoint> {
+    OsStringValueParser::new().try_map(|word: OsString| Endpoint::parse_os(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// M6: forms of time spans, modes and counts.
+    #[test]
+    fn forms() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("soon").is_err() && duration("").is_err() && duration("-1s").is_err());
+        assert!(positive_duration("0").is_err());
+        assert_eq!(mode("0660"), Ok(0o660));
+        assert!(mode("0999").is_err() && mode("7777").is_err());
+        assert_eq!(count("3"), Ok(3));
+        assert!(count("0").is_err() && count("-1").is_err() && count("x").is_err());
+    }
+}

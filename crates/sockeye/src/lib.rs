@@ -1,0 +1,20 @@
+//! sockeye, a socket toolkit: serve, talk to and look into TCP, UDP and Unix sockets.
+//!
+//! The library is the program without its command line:
+//!
+//! - [`net`]: an endpoint becomes a socket; [`net::classic`] is the page that gives each classic
+//!   call (bind, listen, accept, …) its place;
+//! - [`serve`]: services, drivers and concurrency models;
+//! - [`talk`]: a conversation from the client's side;
+//! - [`limits`]: every limit, its default and why.
+//!
+//! [`serve_main`] makes a whole server program of a service of one's own.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+pub use cli::{main, serve_main};
+pub use sockeye_limits as limits;
+pub use sockeye_net as net;
+pub use sockeye_serve as serve;
+pub use sockeye_talk as talk;

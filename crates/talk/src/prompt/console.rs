@@ -1,0 +1,236 @@
+//! The terminal at the prompt: rustyline on one thread, what is printed beside it on another.
+
+use std::io::{self, Write};
+use std::sync::mpsc as blocking;
+use std::thread;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
+use sockeye_limits as limits;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::history::History;
+use super::{PROMPT, QUIT};
+use crate::error::Error;
+
+/// What was typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A line, without its newline.
+    Line(String),
+    /// Ctrl-C: the line is dropped.
+    Interrupted,
+    /// Ctrl-D.
+    End,
+    /// The terminal failed.
+    Failed(String),
+}
+
+/// What happens on the terminal.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Something was typed; the prompt is gone.
+    Typed(Typed),
+    /// Something was printed.
+    Printed,
+}
+
+#[derive(Debug)]
+pub(super) struct Print {
+    pub(super) bytes: Vec<u8>,
+    /// The prompt is on the screen: it is put aside and drawn again.
+    pub(super) at_prompt: bool,
+}
+
+/// A terminal that asks for lines and shows text, also while it asks.
+pub struct Console {
+    asks: blocking::Sender<()>,
+    typed: mpsc::UnboundedReceiver<Typed>,
+    prints: blocking::Sender<Print>,
+    printed: mpsc::UnboundedReceiver<()>,
+    unprinted: usize,
+    at_prompt: bool,
+    at_line_start: bool,
+    /// The terminal as it was; rustyline cannot be called back from its prompt.
+    before: Option<Termios>,
+}
+
+/// The other ends of a console's channels.
+pub(super) struct Ends {
+    pub(super) asks: blocking::Receiver<()>,
+    pub(super) typed: mpsc::UnboundedSender<Typed>,
+    pub(super) prints: blocking::Receiver<Print>,
+    pub(super) printed: mpsc::UnboundedSender<()>,
+}
+
+impl Console {
+    /// The terminal of this process, on standard input and output.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`].
+    pub fn terminal(history: Option<History>) -> Result<Console, Error> {
+        let failed = |error: ReadlineError| Error::Terminal(error.to_string());
+        let config = Config::builder()
+            .max_history_size(limits::HISTORY_LINES)
+            .map_err(failed)?
+            // A paste of several lines is several messages.
+            .bracketed_paste(false)
+            .build();
+        let before = tcgetattr(io::stdin()).ok();
+        let memory = MemHistory::with_config(&config);
+        let mut editor: Editor<(), _> = Editor::with_history(config, memory).map_err(failed)?;
+        if let Some(history) = &history {
+            for line in history.lines() {
+                editor.add_history_entry(line).map_err(failed)?;
+            }
+        }
+        // A terminal that rustyline does not know (TERM=dumb) has no such printer.
+        let beside = editor.create_external_printer().ok();
+        let (console, ends) = Console::pair(before);
+        let Ends { asks, typed, prints, printed } = ends;
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let spawned = thread::Builder::new().name(name.into()).spawn(work);
+            spawned.map_err(|error| Error::Terminal(error.to_string()))
+        };
+        spawn("prompt", Box::new(move || read_lines(editor, history, &asks, &typed)))?;
+        spawn("print", Box::new(move || print_all(beside, &prints, &printed)))?;
+        Ok(console)
+    }
+
+    pub(super) fn pair(before: Option<Termios>) -> (Console, Ends) {
+        let (ask, asks) = blocking::channel();
+        let (type_, typed) = mpsc::unbounded_channel();
+        let (print, prints) = blocking::channel();
+        let (done, printed) = mpsc::unbounded_channel();
+        let console = Console {
+            asks: ask,
+            typed,
+            prints: print,
+            printed,
+            unprinted: 0,
+            at_prompt: false,
+            at_line_start: true,
+            before,
+        };
+        (console, Ends { asks, typed: type_, prints, printed: done })
+    }
+
+    /// Shows the prompt, on a line of its own.
+    pub(super) fn ask(&mut self) {
+        if !self.at_line_start {
+            self.print(b"\n".to_vec());
+        }
+        self.at_prompt = true;
+        // Where the thread is gone, `event` says so.
+        let _ = self.asks.send(());
+    }
+
+    /// Shows bytes.
+    pub(super) fn print(&mut self, bytes: Vec<u8>) {
+        let Some(last) = bytes.last() else { return };
+        // What is printed beside a prompt gets a line of its own.
+        self.at_line_start = self.at_prompt || *last == b'\n';
+        if self.prints.send(Print { bytes, at_prompt: self.at_prompt }).is_ok() {
+            self.unprinted += 1;
+        }
+    }
+
+    /// True where everything that was to be printed is.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unprinted == 0
+    }
+
+    /// What happens next. Nothing is lost when the wait is given up.
+    pub(super) async fn event(&mut self) -> Event {
+        tokio::select! {
+            typed = self.typed.recv() => {
+                (self.at_prompt, self.at_line_start) = (false, true);
+                Event::Typed(typed.unwrap_or(Typed::End))
+            }
+            Some(()) = self.printed.recv() => {
+                self.unprinted = self.unprinted.saturating_sub(1);
+                Event::Printed
+            }
+        }
+    }
+
+    /// Waits until everything is printed. A print that came just when a line was finished is held
+    /// by rustyline until its next prompt, so the wait is bounded.
+    pub(super) async fn settle(&mut self) {
+        while self.unprinted > 0 {
+            match timeout(limits::PROMPT_WAIT, self.printed.recv()).await {
+                Ok(Some(())) => self.unprinted -= 1,
+                Ok(None) | Err(_) => self.unprinted = 0,
+            }
+        }
+    }
+
+    /// Gives the terminal back as it was, with the cursor on a fresh line.
+    pub(super) fn close(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        // There is nobody left to tell where the terminal is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &before);
+        if self.at_prompt || !self.at_line_start {
+            let _ = io::stdout().write_all(b"\n");
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn read_lines(
+    mut editor: Editor<(), MemHistory>,
+    mut history: Option<History>,
+    asks: &blocking::Receiver<()>,
+    typed: &mpsc::UnboundedSender<Typed>,
+) {
+    while asks.recv().is_ok() {
+        let what = match editor.readline(PROMPT) {
+            Ok(line) => {
+                // How to leave needs no remembering; blank and repeated lines rustyline leaves out.
+                if line.trim() != QUIT
+                    && editor.add_history_entry(&line).unwrap_or(false)
+                    && let Some(history) = &mut history
+                {
+                    history.add(&line);
+                }
+                Typed::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Typed::Interrupted,
+            Err(ReadlineError::Eof) => Typed::End,
+            Err(error) => Typed::Failed(error.to_string()),
+        };
+        if typed.send(what).is_err() {
+            return;
+        }
+    }
+}
+
+fn print_all(
+    mut beside: Option<impl ExternalPrinter>,
+    prints: &blocking::Receiver<Print>,
+    printed: &mpsc::UnboundedSender<()>,
+) {
+    while let Ok(Print { bytes, at_prompt }) = prints.recv() {
+        // A terminal that takes nothing any more ends the prompt as well, which is told there.
+        match &mut beside {
+            Some(beside) if at_prompt => {
+                let _ = beside.print(String::from_utf8_lossy(&bytes).into_owned());
+            }
+            _ => {
+                let mut stdout = io::stdout();
+                let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+            }
+        }
+        if printed.send(()).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The life of a server from start to end, clause by clause (E5 to E7, L, M, Q).
+
+mod activation;
+mod drain;
+mod limits;
+mod models;
+mod names;
+mod ready;
+mod settings;
+mod usage;

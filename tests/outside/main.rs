@@ -1,0 +1,15 @@
+//! The program from outside: real processes and real sockets, judged by what users can see.
+//!
+//! `harness` starts servers and clients; `conformance` is one suite over every transport, service
+//! and model; `life` goes through a server's life; `faults` and `faults_net` are the table of
+//! faults, row by row, the second in network namespaces of their own; `connect` is the client.
+#![forbid(unsafe_code)]
+// A test that cannot go on fails; its helpers as well.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+// mod connect;
+mod faults;
+mod faults_net;
+mod harness;
+mod life;
