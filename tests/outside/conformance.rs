@@ -92,3 +92,22 @@ fn all_transports_at_once() {
         }
     }
 }
+
+/// M5: the suite has every cell that the program's own table says works, and no other.
+#[test]
+fn suite_and_table_agree() {
+    let services = ["upper", "echo", "discard", "daytime", "qotd", "chargen", "time"];
+    let mut ours = Vec::new();
+    for transport in ["tcp", "unix", "udp", "unixgram"] {
+        for service in services {
+            ours.extend(MODELS.map(|model| format!("{transport} {service} {model}")));
+        }
+    }
+    let mut table: Vec<String> = sockeye::serve::cells::working()
+        .into_iter()
+        .map(|(transport, service, model)| format!("{transport} {service} {model}"))
+        .collect();
+    ours.sort();
+    table.sort();
+    assert_eq!(ours, table);
+}

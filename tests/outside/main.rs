@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
-// mod connect;
+mod connect;
 mod faults;
 mod faults_net;
 mod harness;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 
 /// Address blocks that may or may not connect. A block in the deny list wins; an empty allow list
 /// allows everybody. Unix peers are not judged here: their file's mode does that.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessList {
     /// Blocks that may connect; empty: all.
     pub allow: Vec<IpNet>,

@@ -191,7 +191,7 @@ async fn attempt(
         if at == *endpoint {
             error
         } else {
-            Error { endpoint: format!("{endpoint} ({at})"), ..error }
+            Error { endpoint: format!("{endpoint} ({at})").into(), ..error }
         }
     };
     let source = how.source.map(SockAddr::from);

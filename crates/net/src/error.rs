@@ -55,13 +55,13 @@ pub struct Error {
     /// What was being done.
     pub operation: Operation,
     /// The endpoint or address that it was done to, as a user writes it.
-    pub endpoint: String,
+    pub endpoint: Box<str>,
     /// The other end, where there was one.
-    pub peer: Option<String>,
+    pub peer: Option<Box<str>>,
     /// Why it failed: one sentence without a full stop.
-    pub cause: String,
+    pub cause: Box<str>,
     /// What to do: one sentence without a full stop.
-    pub remedy: String,
+    pub remedy: Box<str>,
     /// The system's error.
     pub source: io::Error,
 }
@@ -71,7 +71,7 @@ impl Error {
     pub fn new(operation: Operation, endpoint: impl fmt::Display, source: io::Error) -> Error {
         let endpoint = endpoint.to_string();
         let (cause, remedy) = explain::explain(operation, &endpoint, &source);
-        Error { operation, endpoint, peer: None, cause, remedy, source }
+        Error::explained(operation, endpoint, source, cause, remedy)
     }
 
     /// The same with a cause and a remedy that the caller knows better.
@@ -79,17 +79,24 @@ impl Error {
         operation: Operation,
         endpoint: impl fmt::Display,
         source: io::Error,
-        cause: impl Into<String>,
-        remedy: impl Into<String>,
+        cause: impl Into<Box<str>>,
+        remedy: impl Into<Box<str>>,
     ) -> Error {
-        let (endpoint, cause, remedy) = (endpoint.to_string(), cause.into(), remedy.into());
-        Error { operation, endpoint, peer: None, cause, remedy, source }
+        let endpoint = endpoint.to_string().into();
+        Error {
+            operation,
+            endpoint,
+            peer: None,
+            cause: cause.into(),
+            remedy: remedy.into(),
+            source,
+        }
     }
 
     /// The same with the other end named.
     #[must_use]
     pub fn with_peer(mut self, peer: impl fmt::Display) -> Error {
-        self.peer = Some(peer.to_string());
+        self.peer = Some(peer.to_string().into());
         self
     }
 

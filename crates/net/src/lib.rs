@@ -1,7 +1,7 @@
 //! An endpoint becomes a socket: parse, resolve, bind, dial, options, peer facts, explained errors.
 //!
 //! In reading order: [`Endpoint`] says where a socket is, [`resolve`] turns its name into
-//! addresses, [`listen`] and [`dial`] make sockets of it, [`options`] tunes them, and every failure
+//! addresses, [`listen()`] and [`dial`] make sockets of it, [`options`] tunes them, and every failure
 //! is an [`Error`] that carries the operation, the endpoint and the cause. [`classic`] is the page
 //! for readers who know the C or Python calls: each one with its place here.
 //!

@@ -25,10 +25,13 @@ pub enum Reason {
     WellKnownPort,
     /// The answer would have been longer than the question.
     TooShort,
+    /// The access lists do not let its source in.
+    Denied,
 }
 
 impl Reason {
-    const ALL: [Reason; 3] = [Reason::Rate, Reason::WellKnownPort, Reason::TooShort];
+    const ALL: [Reason; 4] =
+        [Reason::Rate, Reason::WellKnownPort, Reason::TooShort, Reason::Denied];
 
     /// As an event names it.
     pub fn name(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Reason {
             Reason::Rate => "rate",
             Reason::WellKnownPort => "well-known-port",
             Reason::TooShort => "too-short",
+            Reason::Denied => "denied",
         }
     }
 }
@@ -62,11 +66,15 @@ pub(crate) struct Duty {
     pub(crate) segments: bool,
 }
 
+/// Whether the access lists let a source in.
+pub(crate) type Permits = Box<dyn Fn(&Address) -> bool + Send>;
+
 /// Serves the datagrams of one socket; several workers may share a socket.
 pub(crate) struct Worker {
     batch: Batch,
     service: Service,
     responder: Box<dyn Responder>,
+    permits: Permits,
     limiter: Option<Limiter>,
     reply: Reply,
     refused: Refused,
@@ -74,12 +82,13 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// A worker for a service.
-    pub(crate) fn new(service: &Service, duty: Duty) -> Worker {
+    pub(crate) fn new(service: &Service, duty: Duty, permits: Permits) -> Worker {
         let size = if duty.once { 1 } else { limits::DATAGRAM_BATCH };
         Worker {
             batch: Batch::new(size, duty.segments),
             responder: service.respond(),
             service: service.clone(),
+            permits,
             limiter: duty.rate.map(|rate| Limiter::new(rate, Instant::now())),
             reply: Reply::default(),
             refused: Refused::default(),
@@ -133,6 +142,9 @@ impl Worker {
     }
 
     fn judge(&mut self, source: &Address) -> Result<(), Reason> {
+        if !(self.permits)(source) {
+            return Err(Reason::Denied);
+        }
         if source.inet().is_some_and(|inet| inet.port() < limits::WELL_KNOWN_PORTS) {
             return Err(Reason::WellKnownPort);
         }
@@ -176,7 +188,7 @@ fn is_echo_of_an_answer(error: &io::Error) -> bool {
 
 /// Counts of what was not answered.
 #[derive(Default)]
-struct Refused([Option<Tally>; 3]);
+struct Refused([Option<Tally>; Reason::ALL.len()]);
 
 struct Tally {
     count: u64,

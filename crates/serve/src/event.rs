@@ -106,7 +106,10 @@ pub enum Event<'a> {
         error: &'a str,
     },
     /// No more connections are taken in; those that are open may finish.
-    Draining,
+    Draining {
+        /// How many are open.
+        open: u64,
+    },
     /// The server is done.
     Drained {
         /// Connections that were served in all.

@@ -105,6 +105,11 @@ impl Hall {
         self.access.read().unwrap_or_else(PoisonError::into_inner).permits(peer)
     }
 
+    /// The access lists in force.
+    pub(crate) fn access(&self) -> AccessList {
+        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Puts other access lists in force, for connections from now on.
     pub(crate) fn set_access(&self, list: AccessList) {
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = list;

@@ -218,7 +218,7 @@ impl Server {
         self.announce(&hall);
         activation::notify(State::Ready);
         let drops = tokio::spawn(watch_drops(Arc::clone(&hall), self.datagrams.clone()));
-        self.until_stopped(&hall, &mut signals, &mut running).await;
+        self.until_stopped(&hall, place.as_ref(), &mut signals, &mut running).await;
 
         // From here on nobody is taken in: the sockets of the endpoints close with their tasks.
         running.shutdown().await;
@@ -282,6 +282,7 @@ impl Server {
     async fn until_stopped(
         &self,
         hall: &Hall,
+        place: &dyn Place,
         signals: &mut Signals,
         running: &mut JoinSet<io::Result<()>>,
     ) {
@@ -290,7 +291,7 @@ impl Server {
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => return,
-                    Asked::Reload => self.reload(hall),
+                    Asked::Reload => self.reload(hall, place),
                 },
                 // The sender lives in `self`.
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -310,11 +311,12 @@ impl Server {
         }
     }
 
-    fn reload(&self, hall: &Hall) {
+    fn reload(&self, hall: &Hall, place: &dyn Place) {
         let Some(reload) = &self.settings.reload else { return };
         match reload() {
             Ok(list) => {
                 hall.set_access(list);
+                place.access_changed();
                 hall.event(&Event::Reloaded);
             }
             Err(error) => hall.event(&Event::ReloadFailed { error: &error }),
@@ -323,7 +325,7 @@ impl Server {
 
     /// Waits for open connections, for `--drain` at most. False where a second signal came.
     async fn drain(&self, hall: &Hall, place: &dyn Place, signals: &mut Signals) -> bool {
-        hall.event(&Event::Draining);
+        hall.event(&Event::Draining { open: hall.open() });
         // `--once` is no hurry: its one connection may take as long as it likes.
         let patience = if hall.is_spent() { Duration::MAX } else { self.settings.drain };
         let in_time = tokio::select! {

@@ -3,6 +3,7 @@
 //! The server starts its own program again with [`MARK`] in the environment and a socket as
 //! standard input; whoever calls [`run_worker`] or [`crate::Server::run`] there becomes the worker.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sockeye_limits as limits;
-use sockeye_net::Stream;
+use sockeye_net::access::AccessList;
 use sockeye_net::sys::{self, inherited, pass};
+use sockeye_net::{Address, Stream};
 
 use crate::connections::{Connections, Deadlines};
 use crate::datagram::{Duty, Refusals, Worker};
@@ -25,11 +27,13 @@ pub(crate) const MARK: &str = "SOCKEYE_WORKER";
 
 /// What the server hands to a worker; a descriptor comes with each.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Job {
+pub(crate) enum Order {
     /// The first message, without a descriptor: what the connections to come have in common.
     Setup { service: String, idle: Option<Duration>, lifetime: Option<Duration> },
     /// Serve this connection and say how it ended.
     Connection,
+    /// Whose datagrams to answer: the descriptor holds an [`AccessList`].
+    Access,
     /// Serve the datagrams of this socket until the end.
     Datagrams(Duty),
 }
@@ -69,21 +73,24 @@ fn work(find: impl Fn(&str) -> Option<Service>) -> io::Result<()> {
     name_like_the_program();
     let control = Arc::new(inherited::take_stdin()?);
     leave_with_the_server(&control)?;
-    let (Job::Setup { service, idle, lifetime }, _) = next_job(&control)? else {
+    let (Order::Setup { service, idle, lifetime }, _) = next_order(&control)? else {
         return Err(io::Error::other("the server's first message is not a setup"));
     };
     let service = find(&service).ok_or_else(|| io::Error::other("unknown service"))?;
     let connections = Connections::new(Deadlines { idle, lifetime })?;
     let mut scratch = Scratch::new(limits::STREAM_BUFFER);
+    let mut access = AccessList::default();
     report(&control, &Report::Hello)?;
     loop {
-        match next_job(&control) {
-            Ok((Job::Connection, Some(fd))) => {
+        match next_order(&control) {
+            Ok((Order::Connection, Some(fd))) => {
                 let done = serve(&service, &connections, fd.into(), &mut scratch);
                 report(&control, &done)?;
             }
-            Ok((Job::Datagrams(duty), Some(fd))) => {
-                return serve_datagrams(&control, &service, duty, fd);
+            Ok((Order::Access, Some(fd))) => access = serde_json::from_reader(File::from(fd))?,
+            Ok((Order::Datagrams(duty), Some(fd))) => {
+                let permits = Box::new(move |source: &Address| access.permits(source));
+                return serve_datagrams(&control, Worker::new(&service, duty, permits), duty, fd);
             }
             Ok(_) => return Err(io::Error::other("a job without a socket")),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
@@ -113,7 +120,7 @@ fn leave_with_the_server(control: &Arc<OwnedFd>) -> io::Result<()> {
     Ok(())
 }
 
-fn next_job(control: &OwnedFd) -> io::Result<(Job, Option<OwnedFd>)> {
+fn next_order(control: &OwnedFd) -> io::Result<(Order, Option<OwnedFd>)> {
     let mut buffer = [0; limits::WORKER_MESSAGE];
     let (n, fd) = pass::receive(control, &mut buffer)?;
     if n == 0 {
@@ -144,11 +151,10 @@ fn serve(
 
 fn serve_datagrams(
     control: &OwnedFd,
-    service: &Service,
+    mut worker: Worker,
     duty: Duty,
     socket: OwnedFd,
 ) -> io::Result<()> {
-    let mut worker = Worker::new(service, duty);
     loop {
         match worker.receive(&socket) {
             Ok(_) => {}

@@ -104,12 +104,13 @@ impl Talk<'_> {
         while !self.is_complete() {
             let got = self.line.receive(&mut buffer).await;
             let got = got.map_err(|error| Error::receive(self.line.endpoint(), error))?;
-            self.received.set(self.received.get() + 1);
             self.silence.broken();
             if got.length > got.kept {
                 (self.tell)(&Step::Truncated { length: got.length, kept: got.kept });
             }
             self.silence.during(self.view.datagram(Received, &buffer[..got.kept])).await?;
+            // Counted only now: the last one ends the conversation, and has to be shown before.
+            self.received.set(self.received.get() + 1);
             consume_budget().await;
         }
         Ok(())

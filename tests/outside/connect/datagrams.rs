@@ -3,13 +3,18 @@
 use std::net::UdpSocket;
 
 use super::peer::connect;
-use crate::harness::serve;
+use crate::harness::{Launch, serve};
+
+/// Several workers may answer the datagrams of one client in another order.
+fn in_order(service: &str) -> Launch {
+    serve(service).args(&["--workers", "1"])
+}
 
 /// C4, fault 26: each line is a datagram and is answered as one, over UDP and Unix.
 #[test]
 fn lines() {
     for transport in ["udp", "unixgram"] {
-        let server = serve("upper").at(transport).start();
+        let server = in_order("upper").at(transport).start();
         let endpoint = server.endpoint(transport);
         let output = connect(&["--hex", &endpoint], b"one\n\nlast");
         assert_eq!(output.code, Some(0), "{transport}: {output:?}");
@@ -31,7 +36,7 @@ fn lines() {
 #[test]
 fn empty() {
     for transport in ["udp", "unixgram"] {
-        let server = serve("echo").at(transport).start();
+        let server = in_order("echo").at(transport).start();
         let output = connect(&["--lines", &server.endpoint(transport)], b"a\n\nb\n");
         assert_eq!(output.code, Some(0), "{transport}: {output:?}");
         assert_eq!(output.stdout_text(), "a\n\nb\n", "{transport}");

@@ -114,7 +114,8 @@ fn datagrams() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("grams.ndjson");
     let path = file.to_str().unwrap();
-    let server = serve("echo").at("udp").start();
+    // One worker, so that the answers keep their order.
+    let server = serve("echo").at("udp").args(&["--workers", "1"]).start();
     let endpoint = server.endpoint("udp");
     let output = connect(&["--lines", "--record", path, &endpoint], b"a\n\nbc\n");
     assert_eq!((output.code, output.stdout_text()), (Some(0), "a\n\nbc\n".into()), "{output:?}");

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::tcgetattr;
+use rustix::termios::{LocalModes, tcgetattr};
 use tempfile::TempDir;
 
 use super::peer::{peer, read_all, reset};
@@ -22,6 +22,8 @@ struct Terminal {
     /// What has come and was not yet looked for.
     ahead: String,
     device: File,
+    /// The terminal's modes before the client had it.
+    before: LocalModes,
     state: TempDir,
 }
 
@@ -37,6 +39,7 @@ impl Terminal {
         unlockpt(&keys).unwrap();
         let name = ptsname(&keys, Vec::new()).unwrap();
         let device = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let before = tcgetattr(&device).unwrap().local_modes;
         let state = tempfile::tempdir().unwrap();
         let mut command = clean(BINARY);
         command.arg("connect").args(words);
@@ -55,7 +58,7 @@ impl Terminal {
                 }
             }
         });
-        Terminal { child, keys, screen, ahead: String::new(), device, state }
+        Terminal { child, keys, screen, ahead: String::new(), device, before, state }
     }
 
     /// Waits until `text` is on the screen; everything shown up to and with it.
@@ -74,6 +77,10 @@ impl Terminal {
 
     fn until_prompt(&mut self) -> String {
         self.until(">>: ")
+    }
+
+    fn modes(&self) -> LocalModes {
+        tcgetattr(&self.device).unwrap().local_modes
     }
 
     fn types(&mut self, keys: &str) {
@@ -115,7 +122,6 @@ fn conversation() {
         lines
     });
     let mut terminal = Terminal::start(&[&endpoint]);
-    let before = tcgetattr(&terminal.device).unwrap();
     terminal.until_prompt();
     terminal.types("hello\r");
     assert!(terminal.until_prompt().contains("got hello\r\n"));
@@ -134,8 +140,7 @@ fn conversation() {
     assert_eq!(terminal.wait(), (Some(0), String::new()));
     assert_eq!(serves.join().unwrap(), ["hello", "world", "hello"]);
 
-    let after = tcgetattr(&terminal.device).unwrap();
-    assert_eq!(before.local_modes, after.local_modes);
+    assert_eq!(terminal.modes(), terminal.before);
     let history = terminal.state.path().join("sockeye/history");
     assert_eq!(std::fs::read_to_string(&history).unwrap(), "hello\nworld\nhello\n");
     assert_eq!(history.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -205,7 +210,6 @@ fn peer_ends() {
             }
         });
         let mut terminal = Terminal::start(&[&endpoint]);
-        let before = tcgetattr(&terminal.device).unwrap();
         terminal.until_prompt();
         terminal.types("bye\r");
         let (code, stderr) = terminal.wait();
@@ -214,7 +218,7 @@ fn peer_ends() {
             true => (Some(1), "reset the connection"),
         };
         assert!(code == expected && stderr.contains(words), "{code:?} {stderr}");
-        assert_eq!(before.local_modes, tcgetattr(&terminal.device).unwrap().local_modes);
+        assert_eq!(terminal.modes(), terminal.before);
         serves.join().unwrap();
     }
 }
@@ -228,15 +232,24 @@ fn peer_ends_at_prompt() {
         drop(stream);
     });
     let mut terminal = Terminal::start(&[&endpoint]);
-    let before = tcgetattr(&terminal.device).unwrap();
     terminal.until_prompt();
     // An echoed key says that the terminal is in raw mode.
     terminal.types("x");
     terminal.until("x");
-    assert_ne!(before.local_modes, tcgetattr(&terminal.device).unwrap().local_modes);
+    assert_ne!(terminal.modes(), terminal.before);
     go.send(()).unwrap();
     assert_eq!(terminal.wait(), (Some(0), "sockeye: the peer ended the conversation\n".into()));
-    assert_eq!(before.local_modes, tcgetattr(&terminal.device).unwrap().local_modes);
+    assert_eq!(terminal.modes(), terminal.before);
+    serves.join().unwrap();
+}
+
+/// C1: the peer has ended before the prompt stands: the terminal is ours all the same.
+#[test]
+fn peer_ends_before_prompt() {
+    let (endpoint, serves) = peer(drop);
+    let mut terminal = Terminal::start(&[&endpoint]);
+    assert_eq!(terminal.wait(), (Some(0), "sockeye: the peer ended the conversation\n".into()));
+    assert_eq!(terminal.modes(), terminal.before);
     serves.join().unwrap();
 }
 

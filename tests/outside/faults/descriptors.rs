@@ -148,8 +148,10 @@ fn row_41_no_more_threads() {
         return;
     }
     for model in ["thread", "process"] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
         let rule = "inject=clone,clone3,fork,vfork:error=EAGAIN:when=12..16";
-        let launcher = ["strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", rule];
+        let launcher = ["strace", "-D", "-f", "-q", "-o", log.to_str().unwrap(), "-e", rule];
         let server = serve("upper").at("tcp").model(model).via(&launcher).start();
         let mut answered = 0;
         let mut open = Vec::new();
@@ -161,6 +163,7 @@ fn row_41_no_more_threads() {
             open.push(conn);
         }
         assert!(answered >= 16, "{model}: {answered} of 24");
+        assert!(std::fs::read_to_string(&log).unwrap().contains("INJECTED"), "{model}");
         server.assert_serves();
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn run_command(mut command: Command, stdin: &[u8]) -> Output {
             let mut bytes = Vec::new();
             errors.read_to_end(&mut bytes).map(|_| bytes)
         });
-        let end = Instant::now() + DEADLINE * 4;
+        let end = Instant::now() + DEADLINE * 2;
         let status = loop {
             if let Some(status) = child.try_wait().expect("wait for the program") {
                 break Some(status);

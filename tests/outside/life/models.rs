@@ -105,7 +105,8 @@ fn process_a_connection() {
 /// it is told, replaced, and no zombie.
 #[test]
 fn row_34_worker_dies() {
-    for (number, deadly) in [Signal::KILL, Signal::ABORT, Signal::SEGV].into_iter().enumerate() {
+    // Not SEGV: Rust's handler for stack overflows lets one that was merely sent pass.
+    for (number, deadly) in [Signal::KILL, Signal::ABORT, Signal::FPE].into_iter().enumerate() {
         let server = serve("upper").at("tcp").model("process").start();
         let mut victim = server.dial();
         let mut bystander = server.dial();
@@ -118,7 +119,7 @@ fn row_34_worker_dies() {
         let closed = server.wait_for("closed");
         assert_eq!(closed["why"], "worker-died", "{closed}");
         assert_eq!(closed["peer"], *victim.local().to_string(), "{closed}");
-        let expected = [9, 6, 11][number];
+        let expected = [9, 6, 8][number];
         assert_eq!(closed["signal"], expected, "{closed}");
         let died = server.wait_for("worker-died");
         assert_eq!((&died["worker"], &died["signal"]), (&worker.into(), &expected.into()));

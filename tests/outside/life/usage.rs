@@ -44,13 +44,12 @@ fn endpoints() {
 /// Q1: every option's wrong values.
 #[test]
 fn option_values() {
-    let table: [(&[&str], &str); 29] = [
+    let table: [(&[&str], &str); 28] = [
         (&["--model", "fast"], "event"),
         (&["--model", ""], "event"),
         (&["--workers", "0"], "1"),
         (&["--workers=-1"], "--workers"),
         (&["--workers", "two"], "--workers"),
-        (&["--backlog", "0"], "--backlog"),
         (&["--backlog", "x"], "--backlog"),
         (&["--max-connections", "0"], "--max-connections"),
         (&["--max-connections", "1e9"], "--max-connections"),
@@ -63,7 +62,7 @@ fn option_values() {
         (&["--allow", "localhost"], "192.0.2.0/24"),
         (&["--allow", "10.0.0.0/33"], "192.0.2.0/24"),
         (&["--allow", "@/none/list"], "/none/list"),
-        (&["--deny", ""], "--deny"),
+        (&["--deny", ""], "192.0.2.0/24"),
         (&["--source-rate=-5"], "--source-rate"),
         (&["--mode", "888"], "octal"),
         (&["--mode", "77777"], "--mode"),
@@ -109,8 +108,7 @@ fn refused_by_the_system() {
         // A name is resolved as HOST:PORT, before it is anybody's endpoint.
         let shown = endpoint.trim_start_matches("tcp://").trim_end_matches(":0");
         assert!(line.contains(shown), "{line}");
-        let said: Vec<&str> = line.split(": ").collect();
-        assert!(line.ends_with('.'), "the remedy is the last sentence: {said:?}");
+        assert!(line.ends_with('.'), "the remedy is the last sentence: {line}");
     }
 }
 

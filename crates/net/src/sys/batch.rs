@@ -77,12 +77,12 @@ impl Batch {
             let at = i * STRIDE;
             parts.push(part(&mut self.bytes[at..at + limits::DATAGRAM_BUFFER]));
         }
-        for i in 0..n {
+        for (i, part) in parts.iter_mut().enumerate() {
             // SAFETY: all zeros is a valid msghdr (no buffers).
             let mut header: mmsghdr = unsafe { zeroed() };
             header.msg_hdr.msg_name = (&raw mut self.from[i]).cast::<c_void>();
             header.msg_hdr.msg_namelen = size_of::<sockaddr_storage>() as socklen_t;
-            header.msg_hdr.msg_iov = &raw mut parts[i];
+            header.msg_hdr.msg_iov = &raw mut *part;
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = (&raw mut self.control[i]).cast::<c_void>();
             header.msg_hdr.msg_controllen = RECEIVED as _;
@@ -103,7 +103,9 @@ impl Batch {
         for (i, header) in headers.iter().enumerate().take(got) {
             self.len[i] = header.msg_len as usize;
             self.from_len[i] = header.msg_hdr.msg_namelen;
-            self.control_len[i] = (header.msg_hdr.msg_controllen as usize).min(RECEIVED);
+            #[allow(clippy::unnecessary_cast, reason = "an u32 with other C libraries")]
+            let control_len = header.msg_hdr.msg_controllen as usize;
+            self.control_len[i] = control_len.min(RECEIVED);
             self.truncated[i] = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         }
         self.received = got;

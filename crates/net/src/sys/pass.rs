@@ -1,6 +1,7 @@
 //! Messages with a descriptor between the server and its worker processes (SCM_RIGHTS, unix(7)).
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -38,6 +39,18 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> io::
     }
 }
 
+/// A descriptor of a file in memory that holds these bytes, to be read from its beginning.
+///
+/// # Errors
+/// As memfd_create(2) and write(2).
+pub fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("sockeye", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(fd);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
 /// Receives one message into `buffer`: how long it was and the descriptor that came with it. A
 /// length of 0 is the other side's end.
 ///
@@ -65,7 +78,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Optio
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     use super::*;
 

@@ -118,7 +118,7 @@ impl Place for Loops {
     fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         for one in self.loops.iter().take(self.floor.datagram_workers()) {
-            let worker = Worker::new(&self.floor.service, self.floor.datagram_duty(&socket));
+            let worker = self.floor.datagram_worker(&socket);
             let (floor, socket) = (Arc::clone(&self.floor), Arc::clone(&socket));
             one.handle.spawn(async move {
                 // Only a loop that is shutting down ends this.

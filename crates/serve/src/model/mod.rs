@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sockeye_limits as limits;
-use sockeye_net::{DatagramSocket, Stream, Transport};
+use sockeye_net::{Address, DatagramSocket, Stream, Transport};
 use tokio::sync::watch;
 
 use crate::connections::{Connections, Deadlines, Entry};
-use crate::datagram::{Duty, Refusals};
+use crate::datagram::{self, Duty, Refusals};
 use crate::event::Event;
 use crate::hall::{Admission, Hall, Outcome};
 use crate::service::Service;
@@ -121,6 +121,13 @@ impl Floor {
         Duty { rate, once: self.once, segments: socket.transport() == Transport::Udp }
     }
 
+    /// A worker for a datagram socket in this process.
+    fn datagram_worker(&self, socket: &DatagramSocket) -> datagram::Worker {
+        let hall = Arc::clone(&self.hall);
+        let permits = Box::new(move |source: &Address| hall.permits(source));
+        datagram::Worker::new(&self.service, self.datagram_duty(socket), permits)
+    }
+
     fn tell_refusals(&self, endpoint: &str, refusals: Vec<Refusals>) {
         for Refusals { why, count, source } in refusals {
             let why = why.name();
@@ -139,6 +146,9 @@ pub(crate) trait Place: Send + Sync {
     /// # Errors
     /// Where the workers cannot be made.
     fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()>;
+
+    /// The access lists are others from now on.
+    fn access_changed(&self) {}
 
     /// Ends every connection that is still open.
     fn cut(&self);

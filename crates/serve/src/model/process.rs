@@ -34,6 +34,8 @@ pub(super) struct Pool {
     wake: Notify,
     /// The pool stops.
     over: watch::Sender<bool>,
+    /// Counts changes of the access lists, which datagram workers have copies of.
+    access: watch::Sender<u64>,
     /// How many workers there are, datagram workers counted.
     living: watch::Sender<usize>,
     itself: Weak<Pool>,
@@ -41,7 +43,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Task>,
+    jobs: VecDeque<Job>,
     /// Workers that wait for a job or will as soon as they have started.
     free: usize,
     /// Workers that live, datagram workers not counted.
@@ -70,16 +72,15 @@ impl State {
     }
 }
 
-/// What a worker is given.
-enum Task {
-    Connection(Admission, Stream),
-    Datagrams(Arc<DatagramSocket>),
-}
+/// A connection that waits for a worker.
+type Job = (Admission, Stream);
 
 /// How a worker's time ended.
 enum Left {
     /// It was told to go.
     Dismissed,
+    /// It was told to go because the access lists have changed.
+    Outdated,
     /// It died, with what it was serving.
     Died(Option<Admission>),
 }
@@ -92,6 +93,7 @@ impl Pool {
             state: Mutex::default(),
             wake: Notify::new(),
             over: watch::Sender::new(false),
+            access: watch::Sender::new(0),
             living: watch::Sender::new(0),
             itself: itself.clone(),
         });
@@ -104,7 +106,7 @@ impl Pool {
             }
         });
         for _ in 0..pool.floor.workers {
-            pool.add_worker(None);
+            pool.add_worker();
         }
         Ok(pool)
     }
@@ -114,73 +116,89 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a worker for the pool, or for one datagram socket.
-    fn add_worker(&self, only: Option<Task>) {
-        let Some(pool) = self.itself.upgrade() else { return };
-        let pooled = only.is_none();
+    /// Starts a worker for the pool.
+    fn add_worker(&self) {
         {
             let mut state = self.state();
             if state.over {
                 return;
             }
-            if pooled {
-                state.workers += 1;
-                state.free += 1;
-            }
+            state.workers += 1;
+            state.free += 1;
         }
+        self.spawn(Pool::employ);
+    }
+
+    /// Runs a worker's keeper, which counts as living until it ends.
+    fn spawn<F>(&self, keep: impl FnOnce(Arc<Pool>) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(pool) = self.itself.upgrade() else { return };
         self.living.send_modify(|living| *living += 1);
         self.runtime.spawn(async move {
-            pool.employ(only, pooled).await;
+            keep(Arc::clone(&pool)).await;
             pool.living.send_modify(|living| *living -= 1);
         });
     }
 
-    /// A worker's whole time, and its replacement.
-    async fn employ(&self, only: Option<Task>, pooled: bool) {
-        let again = match &only {
-            Some(Task::Datagrams(socket)) => Some(Task::Datagrams(Arc::clone(socket))),
-            _ => None,
-        };
+    /// A pool worker's whole time, and its replacement where it died or the pool is too small.
+    async fn employ(self: Arc<Self>) {
         self.wait_for_turn().await;
-        let left = match Employee::hire(self) {
+        let died = match Employee::hire(&self) {
             Ok(mut employee) => {
-                let pid = employee.pid;
-                let left = employee.work(self, only, pooled).await;
-                self.state().stopped.retain(|(other, _)| *other != pid);
-                employee.farewell(self, left).await
+                let left = employee.serve_connections(&self).await;
+                employee.farewell(&self, left).await
             }
             Err(error) => {
-                let error = format!("cannot start a worker process: {error}. Raise `ulimit -u`.");
-                self.floor.hall.event(&Event::Error { endpoint: "process model", error: &error });
-                if pooled {
-                    self.state().free -= 1;
-                }
+                self.cannot_hire(&error);
+                self.state().free -= 1;
                 true
             }
         };
-        self.leave(pooled, left, again);
-    }
-
-    /// Takes a worker off the books and replaces it if it died or the pool is below its size.
-    fn leave(&self, pooled: bool, died: bool, again: Option<Task>) {
         let replace = {
             let mut state = self.state();
-            if pooled {
-                state.workers -= 1;
-            }
+            state.workers -= 1;
             if died {
                 state.note_death(Instant::now());
             }
-            !state.over
-                && if pooled {
-                    state.workers < self.floor.workers || state.jobs.len() > state.free
-                } else {
-                    died
-                }
+            state.workers < self.floor.workers || state.jobs.len() > state.free
         };
         if replace {
-            self.add_worker(again);
+            self.add_worker();
         }
+    }
+
+    /// The workers of a datagram socket, one after another, until the pool stops.
+    async fn employ_for(self: Arc<Self>, socket: Arc<DatagramSocket>) {
+        loop {
+            self.wait_for_turn().await;
+            let died = match Employee::hire(&self) {
+                Ok(mut employee) => match employee.serve_datagrams(&self, &socket).await {
+                    left @ (Left::Outdated | Left::Died(_)) => employee.farewell(&self, left).await,
+                    Left::Dismissed => {
+                        employee.farewell(&self, Left::Dismissed).await;
+                        return;
+                    }
+                },
+                Err(error) => {
+                    self.cannot_hire(&error);
+                    true
+                }
+            };
+            let mut state = self.state();
+            if died {
+                state.note_death(Instant::now());
+            }
+            if state.over {
+                return;
+            }
+        }
+    }
+
+    fn cannot_hire(&self, error: &io::Error) {
+        let error = format!("cannot start a worker process: {error}. Raise `ulimit -u`.");
+        self.floor.hall.event(&Event::Error { endpoint: "process model", error: &error });
     }
 
     /// Holds a start back where workers have died one after another.
@@ -191,16 +209,16 @@ impl Pool {
         }
     }
 
-    fn push(&self, task: Task) {
+    fn push(&self, job: Job) {
         let short = {
             let mut state = self.state();
-            state.jobs.push_back(task);
+            state.jobs.push_back(job);
             state.jobs.len() > state.free
         };
         // The worker that waited last is the one whose memory is still in the caches.
         self.wake.notify_last();
         if short {
-            self.add_worker(None);
+            self.add_worker();
         }
     }
 
@@ -209,12 +227,6 @@ impl Pool {
         let mut over = self.over.subscribe();
         // The sender lives in the pool, which outlives its workers' tasks.
         let _ = over.wait_for(|over| *over).await;
-    }
-
-    fn unfree(&self, pooled: bool) {
-        if pooled {
-            self.state().free -= 1;
-        }
     }
 
     fn is_above_size(&self) -> bool {
@@ -234,15 +246,20 @@ impl Pool {
 
 impl Place for Pool {
     fn connection(&self, admission: Admission, stream: Stream) {
-        self.push(Task::Connection(admission, stream));
+        self.push((admission, stream));
     }
 
     fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
         socket.set_nonblocking(false)?;
         for _ in 0..self.floor.datagram_workers() {
-            self.add_worker(Some(Task::Datagrams(Arc::clone(&socket))));
+            let socket = Arc::clone(&socket);
+            self.spawn(move |pool| pool.employ_for(socket));
         }
         Ok(())
+    }
+
+    fn access_changed(&self) {
+        self.access.send_modify(|version| *version += 1);
     }
 
     fn cut(&self) {
@@ -257,10 +274,8 @@ impl Place for Pool {
             std::mem::take(&mut state.jobs)
         };
         self.over.send_replace(true);
-        for job in jobs {
-            if let Task::Connection(admission, _) = job {
-                admission.close(Outcome::of(End::ours(Why::Drain), (0, 0)));
-            }
+        for (admission, _) in jobs {
+            admission.close(Outcome::of(End::ours(Why::Drain), (0, 0)));
         }
     }
 

@@ -81,7 +81,7 @@ impl DatagramThreads {
     pub(super) fn serve(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
         socket.set_nonblocking(false)?;
         for _ in 0..self.floor.datagram_workers() {
-            let mut worker = Worker::new(&self.floor.service, self.floor.datagram_duty(&socket));
+            let mut worker = self.floor.datagram_worker(&socket);
             let (floor, stopped) = (Arc::clone(&self.floor), Arc::clone(&self.stopped));
             let shared = Arc::clone(&socket);
             let work = move || {

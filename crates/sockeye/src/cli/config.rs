@@ -40,7 +40,8 @@ impl Config {
 
 fn parse(text: &str) -> Result<Config, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text[..start].matches('\n').count() + 1;
         format!("line {line}: {}", error.message().trim_end().replace('\n', "; "))
     })
 }

@@ -82,9 +82,8 @@ fn serve_one(service: Service) -> Result<(), Failure> {
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
-    let matches = command()
-        .try_get_matches_from(arguments)
-        .map_err(|error| usage::from_clap(&error))?;
+    let matches =
+        command().try_get_matches_from(arguments).map_err(|error| usage::from_clap(&error))?;
     Cli::from_arg_matches(&matches).map_err(|error| usage::from_clap(&error))
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use sockeye_net::shown;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -26,11 +27,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Failure::Usage(text) => {
-                eprintln!("sockeye: {text}");
+                eprintln!("sockeye: {}", shown::line(&text));
                 ExitCode::from(2)
             }
             Failure::Failed(error) => {
-                eprintln!("sockeye: {error:#}");
+                eprintln!("sockeye: {}", shown::line(&error.to_string()));
                 ExitCode::FAILURE
             }
             Failure::Shown(text) => match super::docs::write_out(text.as_bytes()) {
@@ -47,7 +48,9 @@ pub(crate) fn from_clap(error: &clap::Error) -> Failure {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Failure::Shown(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Failure::Usage("no command: it is serve or connect; see `sockeye --help`".into());
+            return Failure::Usage(
+                "no command: it is serve or connect; see `sockeye --help`".into(),
+            );
         }
         _ => {}
     }

@@ -3,14 +3,16 @@
 use std::io::{self, Write};
 use std::sync::mpsc as blocking;
 use std::thread;
+use std::time::Duration;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use sockeye_limits as limits;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::history::History;
 use super::{PROMPT, QUIT};
@@ -53,6 +55,10 @@ pub struct Console {
     printed: mpsc::UnboundedReceiver<()>,
     unprinted: usize,
     at_prompt: bool,
+    /// The prompt can be put aside for what is printed, and drawn again.
+    redraws: bool,
+    /// Something was printed while this prompt stands.
+    beside_prompt: bool,
     at_line_start: bool,
     /// The terminal as it was; rustyline cannot be called back from its prompt.
     before: Option<Termios>,
@@ -82,6 +88,8 @@ impl Console {
         let before = tcgetattr(io::stdin()).ok();
         let memory = MemHistory::with_config(&config);
         let mut editor: Editor<(), _> = Editor::with_history(config, memory).map_err(failed)?;
+        // A process that ends at the prompt must not leave a screen that waits for the rest.
+        editor.enable_synchronized_output(false);
         if let Some(history) = &history {
             for line in history.lines() {
                 editor.add_history_entry(line).map_err(failed)?;
@@ -89,7 +97,8 @@ impl Console {
         }
         // A terminal that rustyline does not know (TERM=dumb) has no such printer.
         let beside = editor.create_external_printer().ok();
-        let (console, ends) = Console::pair(before);
+        let (mut console, ends) = Console::pair(before);
+        console.redraws = beside.is_some();
         let Ends { asks, typed, prints, printed } = ends;
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             let spawned = thread::Builder::new().name(name.into()).spawn(work);
@@ -112,6 +121,8 @@ impl Console {
             printed,
             unprinted: 0,
             at_prompt: false,
+            redraws: false,
+            beside_prompt: false,
             at_line_start: true,
             before,
         };
@@ -123,16 +134,22 @@ impl Console {
         if !self.at_line_start {
             self.print(b"\n".to_vec());
         }
-        self.at_prompt = true;
+        (self.at_prompt, self.beside_prompt) = (true, false);
         // Where the thread is gone, `event` says so.
         let _ = self.asks.send(());
     }
 
     /// Shows bytes.
-    pub(super) fn print(&mut self, bytes: Vec<u8>) {
-        let Some(last) = bytes.last() else { return };
+    pub(super) fn print(&mut self, mut bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
         // What is printed beside a prompt gets a line of its own.
-        self.at_line_start = self.at_prompt || *last == b'\n';
+        if self.at_prompt && !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        self.beside_prompt |= self.at_prompt;
+        self.at_line_start = bytes.ends_with(b"\n");
         if self.prints.send(Print { bytes, at_prompt: self.at_prompt }).is_ok() {
             self.unprinted += 1;
         }
@@ -165,6 +182,35 @@ impl Console {
                 Ok(Some(())) => self.unprinted -= 1,
                 Ok(None) | Err(_) => self.unprinted = 0,
             }
+        }
+    }
+
+    /// Waits until everything is on the screen, beside a prompt that stands as well; after it the
+    /// terminal can be given back.
+    ///
+    /// rustyline only takes what is to be printed beside its prompt, and takes the next when it has
+    /// shown the last. So a few that change nothing follow: one up, and down again.
+    pub(super) async fn settle_on_screen(&mut self) {
+        if self.redraws && self.at_prompt {
+            self.prompt_stands().await;
+            if self.beside_prompt {
+                for _ in 0..3 {
+                    self.print(b"\x1b[A\r\n".to_vec());
+                }
+            }
+        }
+        self.settle().await;
+    }
+
+    /// Waits until rustyline has taken the terminal for the prompt that it was asked for: a terminal
+    /// that is given back before that would be taken after it. There is nothing that tells, so the
+    /// terminal is looked at.
+    async fn prompt_stands(&self) {
+        let end = Instant::now() + limits::PROMPT_WAIT;
+        let is_cooked =
+            || tcgetattr(io::stdin()).is_ok_and(|now| now.local_modes.contains(LocalModes::ICANON));
+        while is_cooked() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 

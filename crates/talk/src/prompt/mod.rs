@@ -62,9 +62,9 @@ pub async fn prompt(
 ) -> Result<(), Error> {
     let buffer = vec![0; limits::DATAGRAM_INPUT];
     let mut prompt = Prompt { line, console, transcript, style, tell, buffer };
-    let ended = prompt.talk().await?;
-    prompt.console.settle().await;
-    if ended == Ended::ByPeer {
+    let ended = prompt.talk().await;
+    prompt.console.settle_on_screen().await;
+    if ended? == Ended::ByPeer {
         // The terminal is ours again before anything else is written to it.
         prompt.console.close();
         tell(&Step::PeerEnded);

@@ -16,16 +16,16 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Left, Pool, Task};
+use super::{Job, Left, Pool};
 use crate::end::{End, Why};
 use crate::event::Event;
 use crate::hall::{Admission, Outcome};
-use crate::worker::{Job, MARK, Report};
+use crate::worker::{MARK, Order, Report};
 
 /// A worker process from this side.
 pub(super) struct Employee {
     child: Child,
-    pub(super) pid: Pid,
+    pid: Pid,
     control: Line,
     stopped: watch::Receiver<bool>,
 }
@@ -46,36 +46,30 @@ impl Employee {
             .spawn()?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let pid = pid.ok_or_else(|| io::Error::other("the process has ended already"))?;
-        let (sender, stopped) = watch::channel(false);
-        pool.state().stopped.push((pid, sender));
         let deadlines = pool.floor.deadlines;
         let service = pool.floor.service.name().to_owned();
-        let setup = Job::Setup { service, idle: deadlines.idle, lifetime: deadlines.lifetime };
         let control = Line(Watched::new(Arc::new(ours), Interest::READABLE)?);
-        control.send(&setup, None)?;
+        control.send(
+            &Order::Setup { service, idle: deadlines.idle, lifetime: deadlines.lifetime },
+            None,
+        )?;
+        let (sender, stopped) = watch::channel(false);
+        pool.state().stopped.push((pid, sender));
         Ok(Employee { child, pid, control, stopped })
     }
 
-    /// Works until dismissed or dead.
-    pub(super) async fn work(&mut self, pool: &Pool, only: Option<Task>, pooled: bool) -> Left {
-        let hello = tokio::select! {
-            report = self.control.report() => matches!(report, Ok(Report::Hello)),
-            () = pool.over() => { pool.unfree(pooled); return Left::Dismissed; }
-        };
-        if !hello {
-            pool.unfree(pooled);
-            return Left::Died(None);
-        }
-        if let Some(Task::Datagrams(socket)) = only {
-            return self.serve_datagrams(pool, &socket).await;
+    /// Serves one connection after another until dismissed or dead.
+    pub(super) async fn serve_connections(&mut self, pool: &Pool) -> Left {
+        if let Err(left) = self.hello(pool).await {
+            pool.state().free -= 1;
+            return left;
         }
         loop {
             // While it waits it counts as free; from here on it does not.
-            let task = match self.next_task(pool).await {
-                Ok(task) => task,
+            let (admission, stream) = match self.next_job(pool).await {
+                Ok(job) => job,
                 Err(left) => return left,
             };
-            let Task::Connection(admission, stream) = task else { continue };
             if let Err(left) = self.serve(pool, admission, stream).await {
                 return left;
             }
@@ -83,8 +77,19 @@ impl Employee {
         }
     }
 
-    /// Waits for a task; counted as free until it has one or leaves.
-    async fn next_task(&mut self, pool: &Pool) -> Result<Task, Left> {
+    /// Waits until it is ready for work.
+    async fn hello(&mut self, pool: &Pool) -> Result<(), Left> {
+        tokio::select! {
+            report = self.control.report() => match report {
+                Ok(Report::Hello) => Ok(()),
+                _ => Err(Left::Died(None)),
+            },
+            () = pool.over() => Err(Left::Dismissed),
+        }
+    }
+
+    /// Waits for a connection; counted as free until it has one or leaves.
+    async fn next_job(&mut self, pool: &Pool) -> Result<Job, Left> {
         let idle_until = Instant::now() + limits::POOL_IDLE;
         loop {
             if *self.stopped.borrow() {
@@ -99,9 +104,9 @@ impl Employee {
                     state.free -= 1;
                     return Err(Left::Dismissed);
                 }
-                if let Some(task) = state.jobs.pop_front() {
+                if let Some(job) = state.jobs.pop_front() {
                     state.free -= 1;
-                    return Ok(task);
+                    return Ok(job);
                 }
             }
             tokio::select! {
@@ -132,7 +137,7 @@ impl Employee {
             state.workers -= 1;
         }
         pool.wake.notify_last();
-        pool.add_worker(None);
+        pool.add_worker();
         let gone = tokio::select! {
             changed = self.stopped.wait_for(|stopped| !stopped) => changed.err().map(|_| Left::Died(None)),
             _ = self.control.report() => Some(Left::Died(None)),
@@ -156,9 +161,9 @@ impl Employee {
         admission: Admission,
         stream: Stream,
     ) -> Result<(), Left> {
-        if self.control.send(&Job::Connection, Some(stream.as_fd())).is_err() {
+        if self.control.send(&Order::Connection, Some(stream.as_fd())).is_err() {
             // It was dead already: the connection goes to another and knows nothing of it.
-            pool.state().jobs.push_front(Task::Connection(admission, stream));
+            pool.state().jobs.push_front((admission, stream));
             pool.wake.notify_last();
             return Err(Left::Died(None));
         }
@@ -181,9 +186,13 @@ impl Employee {
         }
     }
 
-    async fn serve_datagrams(&mut self, pool: &Pool, socket: &DatagramSocket) -> Left {
-        let duty = Job::Datagrams(pool.floor.datagram_duty(socket));
-        if self.control.send(&duty, Some(socket.as_fd())).is_err() {
+    /// Serves the datagrams of a socket until dismissed, outdated or dead.
+    pub(super) async fn serve_datagrams(&mut self, pool: &Pool, socket: &DatagramSocket) -> Left {
+        let mut changes = pool.access.subscribe();
+        if let Err(left) = self.hello(pool).await {
+            return left;
+        }
+        if self.send_datagram_orders(pool, socket).is_err() {
             return Left::Died(None);
         }
         let endpoint = socket.endpoint().to_string();
@@ -199,14 +208,25 @@ impl Employee {
                     }
                     _ => return Left::Died(None),
                 },
+                // The sender lives in the pool.
+                _ = changes.changed() => return Left::Outdated,
                 () = pool.over() => return Left::Dismissed,
             }
         }
     }
 
+    fn send_datagram_orders(&self, pool: &Pool, socket: &DatagramSocket) -> io::Result<()> {
+        // A list may be longer than a message, so it travels as a descriptor.
+        let access = pass::memory(&serde_json::to_vec(&pool.floor.hall.access())?)?;
+        self.control.send(&Order::Access, Some(access.as_fd()))?;
+        let duty = Order::Datagrams(pool.floor.datagram_duty(socket));
+        self.control.send(&duty, Some(socket.as_fd()))
+    }
+
     /// Hangs up, waits for the process's end and tells of a death. True where it died.
     pub(super) async fn farewell(self, pool: &Pool, left: Left) -> bool {
         let Employee { mut child, pid, control, .. } = self;
+        pool.state().stopped.retain(|(other, _)| *other != pid);
         drop(control);
         let status = match timeout(limits::WORKER_EXIT, child.wait()).await {
             Ok(status) => status.ok(),
@@ -232,8 +252,8 @@ impl Employee {
 struct Line(Watched<OwnedFd>);
 
 impl Line {
-    fn send(&self, job: &Job, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        pass::send(self.0.get(), &serde_json::to_vec(job)?, fd)
+    fn send(&self, order: &Order, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        pass::send(self.0.get(), &serde_json::to_vec(order)?, fd)
     }
 
     /// The next report; an error where the worker is gone or speaks nonsense.

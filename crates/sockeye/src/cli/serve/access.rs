@@ -18,7 +18,10 @@ impl AccessSource {
     /// # Errors
     /// One sentence that names the option or the file and what is right.
     pub(crate) fn read(&self) -> Result<AccessList, String> {
-        Ok(AccessList { allow: read(&self.allow)?, deny: read(&self.deny)? })
+        let named = |option: &str, error| format!("{option}: {error}");
+        let allow = read(&self.allow).map_err(|error| named("--allow", error))?;
+        let deny = read(&self.deny).map_err(|error| named("--deny", error))?;
+        Ok(AccessList { allow, deny })
     }
 
     /// The same after the start.

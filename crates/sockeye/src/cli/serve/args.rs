@@ -181,14 +181,14 @@ impl ServeArgs {
     }
 
     fn resolve(self, config: ServeConfig) -> Result<Resolved, String> {
-        let overflow = self.overflow.or(config.overflow);
         Ok(Resolved {
             words: self.words,
-            model: named("--model", self.model.or(config.model))?.unwrap_or_default(),
+            model: either("model", self.model, config.model, Model::from_str)?.unwrap_or_default(),
             workers: self.workers.or(config.workers),
             backlog: self.backlog.or(config.backlog).unwrap_or(limits::BACKLOG),
             max_connections: self.max_connections.or(config.max_connections),
-            overflow: overflow.map_or(Ok(Overflow::default()), |text| overflow_of(&text))?,
+            overflow: either("overflow", self.overflow, config.overflow, overflow)?
+                .unwrap_or_default(),
             idle_timeout: span("idle-timeout", self.idle_timeout, config.idle_timeout)?,
             max_lifetime: span("max-lifetime", self.max_lifetime, config.max_lifetime)?,
             access: AccessSource {
@@ -225,16 +225,26 @@ fn within<T>(key: &str, value: Result<T, impl Display>) -> Result<T, String> {
     value.map_err(|error| format!("{key} in the configuration: {error}"))
 }
 
-fn named<T: FromStr<Err = String>>(name: &str, text: Option<String>) -> Result<Option<T>, String> {
-    text.map(|text| text.parse().map_err(|error| format!("{name}: {error}"))).transpose()
+/// A word of the command line or else of the configuration, its error named by where it stood.
+fn either<T>(
+    key: &str,
+    argument: Option<String>,
+    config: Option<String>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    match (argument, config) {
+        (Some(text), _) => parse(&text).map(Some).map_err(|error| format!("--{key}: {error}")),
+        (None, Some(text)) => within(key, parse(&text)).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
-fn overflow_of(text: &str) -> Result<Overflow, String> {
+fn overflow(text: &str) -> Result<Overflow, String> {
     match text {
         "queue" => Ok(Overflow::Queue),
         "refuse" => Ok(Overflow::Refuse),
         "reset" => Ok(Overflow::Reset),
-        _ => Err(format!("--overflow: no way {text:?}: it is queue, refuse or reset")),
+        _ => Err(format!("no way {text:?}: it is queue, refuse or reset")),
     }
 }
 

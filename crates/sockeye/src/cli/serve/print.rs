@@ -139,7 +139,8 @@ fn text(event: &Event<'_>, verbose: bool) -> Option<String> {
         Event::Reloaded => "access lists read again".into(),
         Event::ReloadFailed { error } => shown::line(error),
         Event::Lost { count } => format!("{count} events lost, their reader is too slow"),
-        Event::Draining => "no new connections; waiting for those that are open".into(),
+        Event::Draining { open: 0 } => return None,
+        Event::Draining { open } => format!("no new connections; waiting for {open} to finish"),
         Event::Drained { served, cut } => format!("done: {served} connections served, {cut} cut"),
         _ if verbose => return connection_text(event),
         _ => return None,
@@ -152,7 +153,14 @@ fn connection_text(event: &Event<'_>) -> Option<String> {
             format!("#{connection} {peer} connected to {endpoint}")
         }
         Event::Closed {
-            connection, peer, why, closed_first, bytes_in, bytes_out, duration_ms, ..
+            connection,
+            peer,
+            why,
+            closed_first,
+            bytes_in,
+            bytes_out,
+            duration_ms,
+            ..
         } => {
             let first = if *closed_first == Side::Peer { "peer" } else { "we" };
             format!(
