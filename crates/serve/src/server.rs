@@ -39,7 +39,8 @@ pub struct Settings {
     pub activated: Activated,
     /// Who does the work.
     pub model: Model,
-    /// Event loops, warm processes or datagram threads; `None` is the model's default.
+    /// Event loops or warm processes, and workers for each datagram socket; `None` is the model's
+    /// default, and one for datagrams, which keeps their order.
     pub workers: Option<usize>,
     /// Connections at once; `None` is the model's default, within the process's descriptors.
     pub max_connections: Option<usize>,
@@ -390,6 +391,7 @@ fn floor(settings: &Settings, hall: &Arc<Hall>) -> Floor {
         hall: Arc::clone(hall),
         service: settings.service.clone(),
         workers: settings.workers.unwrap_or(settings.model.default_workers()),
+        asked_workers: settings.workers,
         deadlines: Deadlines { idle: settings.idle_timeout, lifetime: settings.max_lifetime },
         source_rate: settings.source_rate,
         once: settings.once,

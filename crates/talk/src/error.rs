@@ -33,6 +33,8 @@ pub enum Error {
     },
     /// The terminal failed.
     Terminal(String),
+    /// A signal of this name asked for the end.
+    Signal(&'static str),
 }
 
 impl Error {
@@ -107,6 +109,9 @@ impl fmt::Display for Error {
                 "cannot replay the recording: line {line}: {what}. Record it again, or mend that \
                  line."
             ),
+            Error::Signal(name) => {
+                write!(f, "cannot go on talking: stopped by {name}. Start again.")
+            }
             Error::Terminal(what) => write!(
                 f,
                 "cannot use the terminal: {}. Use a pipe instead of a terminal.",

@@ -7,12 +7,13 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use tempfile::TempDir;
 
 use super::peer::{peer, read_all, reset};
-use crate::harness::{BINARY, DEADLINE, clean, eventually, serve};
+use crate::harness::{BINARY, DEADLINE, clean, eventually, process, serve};
 
 /// A `sockeye connect` on a terminal of its own; stderr is a pipe.
 struct Terminal {
@@ -241,6 +242,24 @@ fn peer_ends_at_prompt() {
     assert_eq!(terminal.wait(), (Some(0), "sockeye: the peer ended the conversation\n".into()));
     assert_eq!(terminal.modes(), terminal.before);
     serves.join().unwrap();
+}
+
+/// C1: a signal that ends us at the prompt leaves the terminal as it was.
+#[test]
+fn signal_at_prompt() {
+    let server = serve("upper").at("tcp").start();
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::HUP, "SIGHUP")] {
+        let mut terminal = Terminal::start(&[&server.endpoint("tcp")]);
+        terminal.until_prompt();
+        terminal.types("x");
+        terminal.until("x");
+        assert_ne!(terminal.modes(), terminal.before);
+        process::signal(terminal.child.id(), signal);
+        let (status, said) = terminal.wait();
+        assert_eq!(status, Some(1));
+        assert!(said.contains(name), "{said}");
+        assert_eq!(terminal.modes(), terminal.before);
+    }
 }
 
 /// C1: the peer has ended before the prompt stands: the terminal is ours all the same.

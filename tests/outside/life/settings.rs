@@ -92,7 +92,7 @@ fn bad_settings() {
     let bad = [
         ("[serve]\nmodle = \"thread\"\n", "modle"),
         ("[serve]\nmodel = \"fast\"\n", "fast"),
-        ("[serve]\nidle-timeout = 5\n", "idle-timeout"),
+        ("[serve]\nidle-timeout = 5\n", "line 2"),
         ("[serve]\nidle_timeout = \"5s\"\n", "idle_timeout"),
         ("[serve\n", "config.toml"),
         ("[server]\n", "server"),

@@ -100,6 +100,8 @@ pub(crate) struct Floor {
     pub(crate) hall: Arc<Hall>,
     pub(crate) service: Service,
     pub(crate) workers: usize,
+    /// `--workers`, where it was given.
+    pub(crate) asked_workers: Option<usize>,
     pub(crate) deadlines: Deadlines,
     /// Datagrams a second that one source is answered, over all workers.
     pub(crate) source_rate: Option<u32>,
@@ -108,10 +110,10 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// How many workers share a datagram socket: one a core (a warm pool may be larger), and one
-    /// alone for the single datagram of `--once`.
+    /// How many workers share a datagram socket: one, which keeps the order of what a source sends,
+    /// unless more were asked for; and one alone for the single datagram of `--once`.
     fn datagram_workers(&self) -> usize {
-        if self.once { 1 } else { self.workers.min(cores()) }
+        if self.once { 1 } else { self.asked_workers.unwrap_or(1) }
     }
 
     /// What one of the workers of a datagram socket is to do.

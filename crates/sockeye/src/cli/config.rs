@@ -42,7 +42,10 @@ fn parse(text: &str) -> Result<Config, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = text[..start].matches('\n').count() + 1;
-        format!("line {line}: {}", error.message().trim_end().replace('\n', "; "))
+        let words: String =
+            text.lines().nth(line - 1).unwrap_or_default().chars().take(60).collect();
+        let what = error.message().trim_end().replace('\n', "; ");
+        format!("line {line} ({}): {what}", words.trim())
     })
 }
 
@@ -63,6 +66,6 @@ mod tests {
         let config = parse("[serve]\nmodel = \"thread\"\nidle-timeout = \"5s\"\n").unwrap();
         assert_eq!(config.serve.model.as_deref(), Some("thread"));
         let error = parse("[serve]\nmodel = \"thread\"\nmodle = \"x\"\n").unwrap_err();
-        assert!(error.starts_with("line 3:") && error.contains("modle"), "{error}");
+        assert!(error.starts_with("line 3 (modle = \"x\"):") && error.contains("modle"), "{error}");
     }
 }

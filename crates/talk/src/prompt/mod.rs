@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sockeye_limits as limits;
 use sockeye_net::{self as net, Operation};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
 pub use console::Console;
@@ -62,7 +63,11 @@ pub async fn prompt(
 ) -> Result<(), Error> {
     let buffer = vec![0; limits::DATAGRAM_INPUT];
     let mut prompt = Prompt { line, console, transcript, style, tell, buffer };
-    let ended = prompt.talk().await;
+    let ended = tokio::select! {
+        ended = prompt.talk() => ended,
+        // The terminal is in raw mode: whoever ends us must not leave it so.
+        name = told_to_end() => Err(Error::Signal(name)),
+    };
     prompt.console.settle_on_screen().await;
     if ended? == Ended::ByPeer {
         // The terminal is ours again before anything else is written to it.
@@ -70,6 +75,19 @@ pub async fn prompt(
         tell(&Step::PeerEnded);
     }
     Ok(())
+}
+
+/// The name of the signal that asks for our end, when it comes.
+async fn told_to_end() -> &'static str {
+    let hears = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut hangup)) = hears else {
+        // Without handlers the signals end the process as they always did.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

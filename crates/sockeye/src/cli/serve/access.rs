@@ -8,8 +8,34 @@ use sockeye_net::access::{AccessList, parse_block, parse_file};
 /// Where the access lists come from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccessSource {
-    pub(crate) allow: Vec<String>,
-    pub(crate) deny: Vec<String>,
+    pub(crate) allow: Words,
+    pub(crate) deny: Words,
+}
+
+/// The words of one list, and how to name their place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Words {
+    words: Vec<String>,
+    place: String,
+}
+
+impl Words {
+    /// The words of the argument, or else those of the configuration.
+    pub(crate) fn of(
+        key: &str,
+        argument: Option<Vec<String>>,
+        config: Option<Vec<String>>,
+    ) -> Words {
+        match (argument, config) {
+            (Some(words), _) => Words { words, place: format!("--{key}") },
+            (None, Some(words)) => Words { words, place: format!("{key} in the configuration") },
+            (None, None) => Words::default(),
+        }
+    }
+
+    fn read(&self) -> Result<Vec<IpNet>, String> {
+        read(&self.words).map_err(|error| format!("{}: {error}", self.place))
+    }
 }
 
 impl AccessSource {
@@ -18,10 +44,7 @@ impl AccessSource {
     /// # Errors
     /// One sentence that names the option or the file and what is right.
     pub(crate) fn read(&self) -> Result<AccessList, String> {
-        let named = |option: &str, error| format!("{option}: {error}");
-        let allow = read(&self.allow).map_err(|error| named("--allow", error))?;
-        let deny = read(&self.deny).map_err(|error| named("--deny", error))?;
-        Ok(AccessList { allow, deny })
+        Ok(AccessList { allow: self.allow.read()?, deny: self.deny.read()? })
     }
 
     /// The same after the start.

@@ -12,7 +12,7 @@ use sockeye_limits as limits;
 use sockeye_net::{Family, SocketOption};
 use sockeye_serve::{Model, Overflow};
 
-use super::access::AccessSource;
+use super::access::{AccessSource, Words};
 use super::family;
 use crate::cli::usage::Failure;
 use crate::cli::values;
@@ -51,8 +51,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, short = 'm', value_name = "MODEL", env = "SOCKEYE_MODEL")]
     model: Option<String>,
 
-    /// Event loops, warm worker processes, or threads for datagrams [default: one a core; at
-    /// least 4 processes].
+    /// Event loops or warm worker processes [default: one a core; at least 4 processes], and
+    /// workers for each datagram socket [default: 1, which keeps the order of datagrams].
     #[arg(long, value_name = "N", env = "SOCKEYE_WORKERS", value_parser = values::count)]
     workers: Option<usize>,
 
@@ -192,8 +192,8 @@ impl ServeArgs {
             idle_timeout: span("idle-timeout", self.idle_timeout, config.idle_timeout)?,
             max_lifetime: span("max-lifetime", self.max_lifetime, config.max_lifetime)?,
             access: AccessSource {
-                allow: self.allow.or(config.allow).unwrap_or_default(),
-                deny: self.deny.or(config.deny).unwrap_or_default(),
+                allow: Words::of("allow", self.allow, config.allow),
+                deny: Words::of("deny", self.deny, config.deny),
             },
             once: self.once || config.once.unwrap_or(false),
             drain: match (self.drain, config.drain) {
