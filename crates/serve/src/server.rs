@@ -451,3 +451,50 @@ enum Asked {
     Stop,
     Reload,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpStream};
+
+    use super::*;
+    use crate::services;
+
+    fn upper() -> Settings {
+        let mut settings = Settings::new(services::find("upper").unwrap());
+        settings.endpoints = vec![Endpoint::loopback(0)];
+        settings
+    }
+
+    /// M1, M2, M4: embedded in a program, a server serves, is stopped and says what it did.
+    #[test]
+    fn embedded() {
+        for model in [Model::Iterative, Model::Thread, Model::Event] {
+            let server = Server::bind(Settings { model, ..upper() }).unwrap();
+            let at = server.endpoints()[0].host_port().unwrap().to_string();
+            let stopper = server.stopper();
+            let running = std::thread::spawn(move || server.run(Arc::new(())));
+            let mut client = TcpStream::connect(&at).unwrap();
+            client.write_all(b"hello").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, "HELLO");
+            stopper.stop();
+            assert_eq!(running.join().unwrap().unwrap(), Summary { served: 1, cut: 0 });
+            assert!(TcpStream::connect(&at).is_err(), "nobody listens any more");
+        }
+    }
+
+    /// M6: what makes no sense is refused before anything is bound.
+    #[test]
+    fn refusals() {
+        let refused = |settings: Settings| Server::bind(settings).err().unwrap().to_string();
+        let none = Settings { endpoints: Vec::new(), ..upper() };
+        assert!(refused(none).contains("no endpoint"));
+        let two = Settings { model: Model::Iterative, workers: Some(2), ..upper() };
+        assert!(refused(two).contains("iterative"));
+        let tls = Settings { endpoints: vec!["tls://h:1".parse().unwrap()], ..upper() };
+        assert!(refused(tls).contains("upper on tls under event"));
+    }
+}

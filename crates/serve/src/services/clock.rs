@@ -2,54 +2,26 @@
 
 use jiff::Timestamp;
 
-use crate::responder::{Flow, Reply, Responder};
-
 /// Seconds from 1900, when RFC 868 begins to count, to 1970, when Unix does.
 const FROM_1900_TO_1970: i64 = 2_208_988_800;
 
 /// One line, in the form that RFC 867 shows: `Saturday, November 21, 2026 07:45:07-UTC`.
-pub(super) struct Daytime;
+pub(super) fn daytime() -> Vec<u8> {
+    daytime_at(Timestamp::now()).into_bytes()
+}
 
-fn daytime(now: Timestamp) -> String {
+fn daytime_at(now: Timestamp) -> String {
     now.strftime("%A, %B %d, %Y %H:%M:%S-UTC\r\n").to_string()
 }
 
-impl Responder for Daytime {
-    fn open(&mut self, reply: &mut Reply) -> Flow {
-        reply.push(daytime(Timestamp::now()).as_bytes());
-        Flow::Close
-    }
-
-    fn respond(&mut self, _input: &mut [u8], _reply: &mut Reply) -> Flow {
-        Flow::Close
-    }
-
-    fn datagram(&mut self, _input: &mut [u8], reply: &mut Reply) {
-        self.open(reply);
-    }
+/// Four bytes, the most significant first; they begin anew in 2036.
+pub(super) fn time() -> Vec<u8> {
+    time_at(Timestamp::now()).to_vec()
 }
 
-/// Four bytes, the most significant first; they begin anew in 2036.
-pub(super) struct Time;
-
-fn time(now: Timestamp) -> [u8; 4] {
+fn time_at(now: Timestamp) -> [u8; 4] {
     // The field is 32 bits wide by definition and wraps.
     ((now.as_second() + FROM_1900_TO_1970) as u32).to_be_bytes()
-}
-
-impl Responder for Time {
-    fn open(&mut self, reply: &mut Reply) -> Flow {
-        reply.push(&time(Timestamp::now()));
-        Flow::Close
-    }
-
-    fn respond(&mut self, _input: &mut [u8], _reply: &mut Reply) -> Flow {
-        Flow::Close
-    }
-
-    fn datagram(&mut self, _input: &mut [u8], reply: &mut Reply) {
-        self.open(reply);
-    }
 }
 
 #[cfg(test)]
@@ -61,8 +33,8 @@ mod tests {
     fn forms() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         // RFC 868: 2,208,988,800 is 00:00 1 Jan 1970; 2,398,291,200 is 00:00 1 Jan 1976.
-        assert_eq!(time(at(0)), 2_208_988_800_u32.to_be_bytes());
-        assert_eq!(time(at(189_302_400)), 2_398_291_200_u32.to_be_bytes());
-        assert_eq!(daytime(at(0)), "Thursday, January 01, 1970 00:00:00-UTC\r\n");
+        assert_eq!(time_at(at(0)), 2_208_988_800_u32.to_be_bytes());
+        assert_eq!(time_at(at(189_302_400)), 2_398_291_200_u32.to_be_bytes());
+        assert_eq!(daytime_at(at(0)), "Thursday, January 01, 1970 00:00:00-UTC\r\n");
     }
 }

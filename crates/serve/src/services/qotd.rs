@@ -2,8 +2,6 @@
 
 use jiff::Timestamp;
 
-use crate::responder::{Flow, Reply, Responder};
-
 /// Sayings of our own about sockets; each is shorter than RFC 865's 512 characters.
 const QUOTES: &[&str] = &[
     "A stream has no messages. If you need them, bring your own boundaries.",
@@ -23,28 +21,14 @@ const QUOTES: &[&str] = &[
 const SECONDS_A_DAY: i64 = 86_400;
 
 /// Today's saying.
-pub(super) struct Qotd;
+pub(super) fn today() -> Vec<u8> {
+    [quote(Timestamp::now()), "\r\n"].concat().into_bytes()
+}
 
 fn quote(now: Timestamp) -> &'static str {
     let day = now.as_second().div_euclid(SECONDS_A_DAY);
     // The remainder of a division by a small positive number fits.
     QUOTES[day.rem_euclid(QUOTES.len() as i64) as usize]
-}
-
-impl Responder for Qotd {
-    fn open(&mut self, reply: &mut Reply) -> Flow {
-        reply.push(quote(Timestamp::now()).as_bytes());
-        reply.push(b"\r\n");
-        Flow::Close
-    }
-
-    fn respond(&mut self, _input: &mut [u8], _reply: &mut Reply) -> Flow {
-        Flow::Close
-    }
-
-    fn datagram(&mut self, _input: &mut [u8], reply: &mut Reply) {
-        self.open(reply);
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The services without state: `upper`, `echo` (RFC 862) and `discard` (RFC 863).
+//! The services without state: `upper`, `echo` (RFC 862), `discard` (RFC 863), and the shape of
+//! those that say one thing and close.
 
 use crate::responder::{Flow, Reply, Responder};
 
@@ -29,6 +30,24 @@ pub(super) struct Discard;
 impl Responder for Discard {
     fn respond(&mut self, _input: &mut [u8], _reply: &mut Reply) -> Flow {
         Flow::Continue
+    }
+}
+
+/// Says one thing to whoever connects, and closes; to a datagram it is the answer.
+pub(super) struct Announce(pub(super) fn() -> Vec<u8>);
+
+impl Responder for Announce {
+    fn open(&mut self, reply: &mut Reply) -> Flow {
+        reply.push(&(self.0)());
+        Flow::Close
+    }
+
+    fn respond(&mut self, _input: &mut [u8], _reply: &mut Reply) -> Flow {
+        Flow::Close
+    }
+
+    fn datagram(&mut self, _input: &mut [u8], reply: &mut Reply) {
+        reply.push(&(self.0)());
     }
 }
 

@@ -9,11 +9,10 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use serde::Deserialize;
 use sockeye_limits as limits;
-use sockeye_net::{Family, SocketOption};
+use sockeye_net::{Family, SocketOption, units};
 use sockeye_serve::{Model, Overflow};
 
 use super::access::{AccessSource, Words};
-use super::family;
 use crate::cli::usage::Failure;
 use crate::cli::values;
 
@@ -88,8 +87,9 @@ pub(crate) struct ServeArgs {
     deny: Option<Vec<String>>,
 
     /// Serve one connection or datagram, then end.
-    #[arg(long, env = "SOCKEYE_ONCE")]
-    once: bool,
+    #[arg(long, env = "SOCKEYE_ONCE", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    once: Option<bool>,
 
     /// How long connections may finish after SIGTERM or SIGINT [default: 10s].
     #[arg(long, value_name = "TIME", env = "SOCKEYE_DRAIN", value_parser = values::duration)]
@@ -108,20 +108,24 @@ pub(crate) struct ServeArgs {
     set: Option<Vec<SocketOption>>,
 
     /// IPv4 only.
-    #[arg(short = '4', conflicts_with = "v6")]
-    v4: bool,
+    #[arg(short = '4', long, env = "SOCKEYE_IPV4", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    ipv4: Option<bool>,
 
     /// IPv6 only.
-    #[arg(short = '6')]
-    v6: bool,
+    #[arg(short = '6', long, env = "SOCKEYE_IPV6", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    ipv6: Option<bool>,
 
     /// Tell what happens as JSON, one object a line, on stdout.
-    #[arg(long, env = "SOCKEYE_JSON")]
-    json: bool,
+    #[arg(long, env = "SOCKEYE_JSON", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    json: Option<bool>,
 
     /// Tell of each connection, and show socket options as they became.
-    #[arg(long, short = 'v', env = "SOCKEYE_VERBOSE")]
-    verbose: bool,
+    #[arg(long, short = 'v', env = "SOCKEYE_VERBOSE", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    verbose: Option<bool>,
 }
 
 /// `[serve]` of the configuration: keys named as the options, values written as on the command
@@ -143,6 +147,8 @@ pub(crate) struct ServeConfig {
     source_rate: Option<u32>,
     mode: Option<String>,
     set: Option<Vec<String>>,
+    ipv4: Option<bool>,
+    ipv6: Option<bool>,
     json: Option<bool>,
     verbose: Option<bool>,
 }
@@ -174,8 +180,8 @@ impl ServeArgs {
     /// # Errors
     /// A value that is not one, named by its option.
     pub(crate) fn over(self, config: ServeConfig) -> Result<(Resolved, bool, bool), Failure> {
-        let json = self.json || config.json.unwrap_or(false);
-        let verbose = self.verbose || config.verbose.unwrap_or(false);
+        let json = self.json.or(config.json).unwrap_or(false);
+        let verbose = self.verbose.or(config.verbose).unwrap_or(false);
         let resolved = self.resolve(config).map_err(Failure::Usage)?;
         Ok((resolved, json, verbose))
     }
@@ -195,7 +201,7 @@ impl ServeArgs {
                 allow: Words::of("allow", self.allow, config.allow),
                 deny: Words::of("deny", self.deny, config.deny),
             },
-            once: self.once || config.once.unwrap_or(false),
+            once: self.once.or(config.once).unwrap_or(false),
             drain: match (self.drain, config.drain) {
                 (Some(span), _) => span,
                 (None, Some(text)) => within("drain", values::duration(&text))?,
@@ -215,8 +221,18 @@ impl ServeArgs {
                 }
                 (None, None) => Vec::new(),
             },
-            family: family(self.v4, self.v6),
+            family: family(self.ipv4.or(config.ipv4), self.ipv6.or(config.ipv6))?,
         })
+    }
+}
+
+/// `-4` and `-6` as the family that they pin.
+fn family(v4: Option<bool>, v6: Option<bool>) -> Result<Family, String> {
+    match (v4.unwrap_or(false), v6.unwrap_or(false)) {
+        (true, true) => Err("-4 and -6 exclude each other: give one of them, or neither".into()),
+        (true, false) => Ok(Family::V4),
+        (false, true) => Ok(Family::V6),
+        (false, false) => Ok(Family::Any),
     }
 }
 

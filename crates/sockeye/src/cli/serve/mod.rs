@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use sockeye_net::activation::{self, Activated};
-use sockeye_net::{BindOptions, Endpoint, Family, options};
+use sockeye_net::{BindOptions, Endpoint, options};
 use sockeye_serve::{ServeError, Server, Service, Settings};
 
 pub(crate) use args::{ServeArgs, ServeConfig, ServeProgram};
@@ -117,13 +117,4 @@ fn words(words: &[OsString], services: &[Service]) -> Result<(Service, Vec<Endpo
         endpoints.push(parsed);
     }
     Ok((found.unwrap_or(first).clone(), endpoints))
-}
-
-/// `-4` and `-6` as the family that they pin.
-fn family(v4: bool, v6: bool) -> Family {
-    match (v4, v6) {
-        (true, _) => Family::V4,
-        (_, true) => Family::V6,
-        _ => Family::Any,
-    }
 }
