@@ -158,4 +158,69 @@ mod tests {
             r#"{"event":"listening","endpoint":"tcp://127.0.0.1:9000","service":"upper","model":"event"}"#
         );
     }
+
+    /// One of each, with every field there.
+    fn samples(peer: &Peer) -> Vec<Event<'_>> {
+        vec![
+            Event::Listening {
+                endpoint: "",
+                service: "",
+                model: Model::Event,
+                options: "nodelay=on",
+            },
+            Event::Accepted { connection: 1, endpoint: "", peer },
+            Event::Closed {
+                connection: 1,
+                peer,
+                why: Why::End,
+                closed_first: Side::Us,
+                bytes_in: 0,
+                bytes_out: 0,
+                duration_ms: 0.0,
+                signal: Some(9),
+                exit: Some(1),
+            },
+            Event::Refused { endpoint: "", peer: "", why: "rate", count: 1 },
+            Event::Error { endpoint: "", error: "" },
+            Event::Recovered { endpoint: "" },
+            Event::WorkerDied { worker: 1, signal: None, exit: None },
+            Event::Dropped { endpoint: "", count: 1 },
+            Event::Reloaded,
+            Event::ReloadFailed { error: "" },
+            Event::Draining { open: 0 },
+            Event::Drained { served: 0, cut: 0 },
+            Event::Lost { count: 1 },
+        ]
+    }
+
+    /// Q2: docs/json.md has a row for every event that names all of its fields, and every reason.
+    #[test]
+    fn documented() {
+        let page = include_str!("../../../docs/json.md");
+        let peer = Peer::from(sockeye_net::Address::Unnamed);
+        for event in samples(&peer) {
+            let object = serde_json::to_value(&event).unwrap();
+            let name = object["event"].as_str().unwrap();
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("no row for {name}"));
+            for field in object.as_object().unwrap().keys().filter(|key| *key != "event") {
+                assert!(row.contains(&format!("`{field}`")), "{name}: {field}");
+            }
+        }
+        let reasons = [
+            Why::End,
+            Why::Reset,
+            Why::IdleTimeout,
+            Why::MaxLifetime,
+            Why::Drain,
+            Why::Silence,
+            Why::Error,
+            Why::Panic,
+            Why::WorkerDied,
+        ];
+        for why in reasons {
+            let word = serde_json::to_value(why).unwrap();
+            assert!(page.contains(&format!("`{}`", word.as_str().unwrap())), "{word}");
+        }
+    }
 }

@@ -1,18 +1,11 @@
 //! A service that panics (fault 35): its connection ends, and nothing else.
 
-use std::path::PathBuf;
-
-use crate::harness::process::skip;
-use crate::harness::{BINARY, Launch, MODELS, eventually, serve};
+use crate::harness::process::example;
+use crate::harness::{Launch, MODELS, eventually, serve};
 
 /// The example `panics`, a service of its own that panics when it is sent an exclamation mark.
 fn panics() -> Option<Launch> {
-    let path = PathBuf::from(BINARY).with_file_name("examples").join("panics");
-    if !path.is_file() {
-        skip("the example `panics`: cargo build --examples");
-        return None;
-    }
-    Some(serve("panics").program(&path))
+    Some(serve("panics").program(&example("panics")?))
 }
 
 /// Fault 35, M3, V5: a panic in a service ends that connection only, and is told.

@@ -137,6 +137,16 @@ pub(crate) fn skip(what: &str) -> bool {
     false
 }
 
+/// The program of an example, which `cargo test` builds; otherwise as [`needs`].
+pub(crate) fn example(name: &str) -> Option<std::path::PathBuf> {
+    let path = std::path::Path::new(super::BINARY).with_file_name("examples").join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    skip(&format!("the example {name}: cargo build --examples"));
+    None
+}
+
 /// What the descriptors of a process are, as /proc names them.
 pub(crate) fn fds_of(pid: u32) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
