@@ -4,6 +4,7 @@
 
 mod calls;
 mod descriptors;
+mod hostile;
 mod load;
 mod panics;
 mod peers;

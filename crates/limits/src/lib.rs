@@ -23,6 +23,15 @@ pub const DEFAULT_PORT: u16 = 9000;
 /// `--mode` of a Unix socket's file: its owner alone.
 pub const SOCKET_MODE: u32 = 0o600;
 
+/// How long the lock of a Unix socket's directory is waited for; others may hold it for ever.
+pub const LOCK_TIME: Duration = Duration::from_millis(500);
+
+/// The pause between two looks at that lock.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest time that an option takes: ten years.
+pub const LONGEST_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// How often a server with port 0 and several addresses looks for one port that is free on all.
 pub const SAME_PORT_TRIES: u32 = 32;
 
@@ -64,6 +73,9 @@ pub const CONNECTIONS_PROCESS: usize = 256;
 /// Descriptors that a server keeps for itself when it works out how many connections it can hold.
 pub const RESERVED_DESCRIPTORS: usize = 64;
 
+/// Descriptors that an event loop and its signals need before the first connection.
+pub const RUNTIME_DESCRIPTORS: usize = 12;
+
 /// The most connections taken from one listener before the others get a turn.
 pub const ACCEPT_BURST: usize = 64;
 
@@ -72,6 +84,9 @@ pub const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(20);
 
 /// The longest pause after accept(2) ran out of descriptors or memory.
 pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The longest `--allow @FILE` or `--deny @FILE` list, in bytes.
+pub const ACCESS_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The most lines in an `--allow @FILE` or `--deny @FILE` list.
 pub const ACCESS_LINES: usize = 100_000;
@@ -134,6 +149,13 @@ pub const EVENT_BATCH: usize = 256;
 /// At the end: how long what was told may take to be written.
 pub const PRINT_TIME: Duration = Duration::from_secs(1);
 
+/// `--workers`: at most this many.
+pub const WORKERS_MAX: usize = 1024;
+
+/// Connections that were refused (FIN) and are waited for until they have noticed; more are closed
+/// at once, which resets those that have sent something.
+pub const REFUSED_WAITING: usize = 64;
+
 /// The process model's warm pool when `--workers` does not say: at least this many.
 pub const POOL_MIN: usize = 4;
 
@@ -157,17 +179,26 @@ pub const WORKER_MESSAGE: usize = 4096;
 /// The largest UDP payload over IPv4: 65,535 less 20 bytes of IP and 8 of UDP header (RFC 768).
 pub const DATAGRAM_MAX: usize = 65_507;
 
-/// The buffer for one received datagram: a whole IPv6 or Unix datagram fits.
+/// The buffer for one received UDP datagram: the longest fits, over IPv6 too.
 pub const DATAGRAM_BUFFER: usize = 65_536;
+
+/// The buffer for one received Unix datagram: more than `net.core.wmem_default` lets a peer send
+/// (212,992 bytes). A longer one is refused, not cut.
+pub const UNIX_DATAGRAM_BUFFER: usize = 256 * 1024;
 
 /// Datagrams taken or sent with one system call.
 pub const DATAGRAM_BATCH: usize = 64;
+
+/// The same for Unix datagrams, whose buffers are larger.
+pub const UNIX_DATAGRAM_BATCH: usize = 16;
 
 /// Answers that leave as one through the kernel's segmentation (UDP_MAX_SEGMENTS of older kernels).
 pub const SEGMENTS: usize = 64;
 
 /// `--source-rate` of echo, discard, chargen, daytime, qotd and time: datagrams a second that one
-/// source address and port is answered; the bucket holds one second's worth.
+/// source is answered (an IPv4 address, an IPv6 network of 64 bits, a Unix name); the bucket holds
+/// one second's worth. `upper` has no limit of its own but for answers that equal their question:
+/// two servers could bounce those for ever.
 pub const SOURCE_RATE: u32 = 1_000;
 
 /// Sources whose rate is known at once; beyond that all unknown sources share one bucket.
@@ -193,6 +224,9 @@ pub const PROMPT_WAIT: Duration = Duration::from_millis(500);
 
 /// At the prompt: how long an answer may pause before it counts as whole.
 pub const PROMPT_QUIET: Duration = Duration::from_millis(40);
+
+/// At the prompt: the pause between two pieces that are shown beside it, for keys to be heard.
+pub const PROMPT_PACE: Duration = Duration::from_millis(20);
 
 /// Bytes read at once from standard input.
 pub const INPUT_CHUNK: usize = 64 * 1024;

@@ -10,18 +10,20 @@ use crate::address::Address;
 use crate::endpoint::{Endpoint, Transport};
 use crate::error::{Error, Operation};
 use crate::listen::{BindOptions, HasLocal, on_each_address, open};
-use crate::options::Applied;
+use crate::options::{self, Applied, SocketOption};
 use crate::sys;
 use crate::unix_file::SocketFile;
 
 /// A bound datagram socket.
 #[derive(Debug)]
 pub struct DatagramSocket {
+    /// Before the socket: while the file is removed, nobody may find it stale.
+    _file: Option<SocketFile>,
     socket: Socket,
     transport: Transport,
     local: Address,
     applied: Vec<Applied>,
-    _file: Option<SocketFile>,
+    packet_info: bool,
 }
 
 /// Binds a datagram socket on every address of the endpoint.
@@ -57,10 +59,12 @@ impl DatagramSocket {
     ) -> Result<DatagramSocket, Error> {
         let failed = |error| Error::new(Operation::Bind, transport, error);
         let local = Address::from_sockaddr(&socket.local_addr().map_err(failed)?);
-        if let Some(inet) = local.inet().filter(|inet| inet.ip().is_unspecified()) {
+        let wildcard = local.inet().filter(|inet| inet.ip().is_unspecified());
+        if let Some(inet) = wildcard {
             sys::enable_packet_info(&socket, inet.is_ipv6()).map_err(failed)?;
         }
-        Ok(DatagramSocket { socket, transport, local, applied, _file: file })
+        let packet_info = wildcard.is_some();
+        Ok(DatagramSocket { _file: file, socket, transport, local, applied, packet_info })
     }
 
     /// The endpoint that it is really bound to, its port known.
@@ -78,10 +82,32 @@ impl DatagramSocket {
         &self.applied
     }
 
+    /// True where each datagram tells which of our addresses it was sent to.
+    pub fn has_packet_info(&self) -> bool {
+        self.packet_info
+    }
+
+    /// Sets options on a socket that was bound elsewhere, and reads each back.
+    ///
+    /// # Errors
+    /// [`Operation::SetOption`].
+    pub fn tune(&mut self, options: &[SocketOption]) -> Result<(), Error> {
+        self.applied.extend(options::apply(&self.socket, options, &self.endpoint())?);
+        Ok(())
+    }
+
     /// Wakes every thread that waits to receive: it gets nothing, now and ever after.
     pub fn wake(&self) {
         // "Not connected" is what Linux says of an unconnected socket that it has shut down.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// True where a datagram is there now: poll(2) without waiting.
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub fn is_readable(&self) -> io::Result<bool> {
+        sys::wait_readable(&self.socket, Some(std::time::Duration::ZERO))
     }
 
     /// Waits until a datagram is there: poll(2).

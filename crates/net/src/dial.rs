@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::endpoint::{Endpoint, HostPort};
+use crate::endpoint::{Endpoint, HostPort, Transport};
 use crate::error::{Error, Operation};
 use crate::options::{self, Applied, SocketOption};
 use crate::resolve::{Family, interleave, resolve_async};
@@ -83,7 +83,7 @@ pub struct Dialled<S> {
 /// # Panics
 /// Outside a tokio runtime with I/O and time.
 pub async fn dial_stream(endpoint: &Endpoint, how: &DialOptions) -> Result<Dialled<Stream>, Error> {
-    let deadline = Instant::now() + how.timeout;
+    let deadline = Instant::now() + how.timeout.min(limits::LONGEST_TIME);
     match endpoint.host_port() {
         Some(at) => {
             let addresses = candidates(at, how).await?;
@@ -103,15 +103,31 @@ pub async fn dial_datagram(
     endpoint: &Endpoint,
     how: &DialOptions,
 ) -> Result<Dialled<Socket>, Error> {
-    let address = match endpoint.host_port() {
-        Some(at) => Address::Inet(candidates(at, how).await?[0]),
-        None => unix_address(endpoint),
+    let addresses = match endpoint.host_port() {
+        Some(at) => candidates(at, how).await?.into_iter().map(Address::Inet).collect(),
+        None => vec![unix_address(endpoint)],
     };
-    let source = match (&address, how.source) {
+    let mut failed = None;
+    for address in &addresses {
+        match connect_datagram(endpoint, address, how) {
+            Ok(dialled) => return Ok(dialled),
+            // Of several the first is the one that the system prefers.
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.expect("a name has at least one address"))
+}
+
+fn connect_datagram(
+    endpoint: &Endpoint,
+    address: &Address,
+    how: &DialOptions,
+) -> Result<Dialled<Socket>, Error> {
+    let source = match (address, how.source) {
         (Address::Inet(_), source) => source.map(SockAddr::from),
         (_, _) => Some(Address::Unnamed.to_sockaddr().map_err(connect_failed(endpoint))?),
     };
-    let (socket, applied) = open(&address, Type::DGRAM, endpoint, source, &how.options)?;
+    let (socket, applied) = open(address, Type::DGRAM, endpoint, source, &how.options)?;
     let target = address.to_sockaddr().map_err(connect_failed(endpoint))?;
     socket.connect(&target).map_err(connect_failed(endpoint))?;
     Ok(Dialled { socket, applied })
@@ -260,8 +276,9 @@ fn open(
 }
 
 fn bind_source(socket: &Socket, kind: Type, source: &SockAddr) -> Result<(), Error> {
+    let transport = if kind == Type::STREAM { Transport::Tcp } else { Transport::Udp };
     let shown = match source.as_socket() {
-        Some(inet) => inet.to_string(),
+        Some(inet) => Address::Inet(inet).to_endpoint(transport).to_string(),
         None => "a name of its own".into(),
     };
     // A client that names its port may use it again at once; UDP must not share it (fault 22).

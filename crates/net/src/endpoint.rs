@@ -245,10 +245,18 @@ fn host_port(text: &str) -> Result<HostPort, ParseEndpointError> {
         return Ok(HostPort { host: v6(address)?, port: port(number)? });
     }
     let Some((host, number)) = text.rsplit_once(':') else {
-        return wrong(format!("{text:?} has no port: write {text}:{}", limits::DEFAULT_PORT));
+        let port = limits::DEFAULT_PORT;
+        if text.ends_with(".sock") {
+            return wrong(format!("{text:?} has no port: write ./{text} for a Unix socket"));
+        }
+        return wrong(format!("{text:?} has no port: write {text}:{port}"));
     };
     if host.contains(':') {
-        return wrong("an IPv6 address stands in brackets: write [::1]:9000");
+        let (ip, port) = match (host.parse::<Ipv6Addr>(), port(number)) {
+            (Ok(ip), Ok(port)) => (ip, port),
+            _ => (text.parse().unwrap_or(Ipv6Addr::LOCALHOST), limits::DEFAULT_PORT),
+        };
+        return wrong(format!("an IPv6 address stands in brackets: write [{ip}]:{port}"));
     }
     Ok(HostPort { host: host_name(host)?, port: port(number)? })
 }
@@ -370,6 +378,8 @@ mod tests {
         for (word, says) in [
             ("", "empty"),
             ("localhost", "localhost:9000"),
+            ("s.sock", "./s.sock"),
+            ("fe80::1", "[fe80::1]:9000"),
             ("65536", "0 to 65535"),
             ("localhost:99999", "0 to 65535"),
             ("localhost:", "not a port"),

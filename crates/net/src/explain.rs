@@ -3,10 +3,12 @@
 //! Causes that need a look at the system (who holds an address) are found in [`crate::sys::holder`].
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::os::unix::fs::FileTypeExt;
 
 use rustix::io::Errno;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Host, UnixName};
 use crate::error::Operation;
 use crate::shown;
 use crate::sys::holder;
@@ -98,6 +100,9 @@ fn by_operation(
     let parsed: Option<Endpoint> = endpoint.parse().ok();
     let unix = parsed.as_ref().and_then(Endpoint::unix_name).is_some();
     let found = match (operation, errno) {
+        (Operation::Connect, Errno::CONNREFUSED) if unix && !is_socket(parsed.as_ref()) => {
+            ("that is no socket but another kind of file".into(), "Check the path")
+        }
         (Operation::Connect, Errno::CONNREFUSED) if unix => (
             "the socket file is there but no server listens on it (it is stale)".into(),
             "Start the server; it will replace the stale file",
@@ -122,6 +127,10 @@ fn by_operation(
         (Operation::Connect, Errno::TIMEDOUT | Errno::AGAIN) => {
             (no_answer(parsed.as_ref()), "Check host, port and firewall, or raise --timeout")
         }
+        (Operation::Connect, Errno::ADDRNOTAVAIL) if !has_route(parsed.as_ref()) => (
+            "this machine has no address of that family to reach it from".into(),
+            "Try the other family with -4 or -6, or check `ip address`",
+        ),
         (Operation::Connect, Errno::ADDRNOTAVAIL) => (
             "no local port is left: all of net.ipv4.ip_local_port_range is taken towards that \
              address, often by connections in TIME_WAIT"
@@ -132,7 +141,12 @@ fn by_operation(
             "ports below net.ipv4.ip_unprivileged_port_start (1024) are for root".into(),
             "Choose a port of 1024 or above, or grant CAP_NET_BIND_SERVICE",
         ),
-        (Operation::Bind | Operation::Connect, Errno::ACCESS) if unix => (
+        (Operation::Connect, Errno::ACCESS) if unix => (
+            "permission is denied: the socket's mode does not let you in, or a directory above it"
+                .into(),
+            "Run as its owner, or start the server with a wider --mode, such as 0666",
+        ),
+        (Operation::Bind, Errno::ACCESS) if unix => (
             "permission is denied on that path or a directory above it".into(),
             "Choose a directory that is yours, or ask its owner",
         ),
@@ -146,6 +160,27 @@ fn by_operation(
         _ => return None,
     };
     Some(found)
+}
+
+/// True unless the endpoint is a path at which something else than a socket is.
+fn is_socket(endpoint: Option<&Endpoint>) -> bool {
+    let Some(UnixName::Path(path)) = endpoint.and_then(Endpoint::unix_name) else { return true };
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+}
+
+/// True where a local address can reach the endpoint: connecting a datagram socket sends nothing, but
+/// needs one.
+fn has_route(endpoint: Option<&Endpoint>) -> bool {
+    let ip: IpAddr = match endpoint.and_then(Endpoint::host_port).map(|at| &at.host) {
+        Some(Host::V4(ip)) => (*ip).into(),
+        Some(Host::V6(ip, _)) => (*ip).into(),
+        _ => return true,
+    };
+    let any: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((ip, 9))).is_ok()
 }
 
 /// What is known of a connection attempt that nothing answered.
@@ -181,6 +216,17 @@ fn in_use(endpoint: &str) -> (String, String) {
             format!("Find it as root with `ss -anp`, or {elsewhere}"),
         );
     };
+    if let (false, Some(owner)) = (first.is_live(), &first.owner) {
+        return (
+            format!(
+                "the address is in use: a connection of {} (pid {}) uses that port ({})",
+                shown::line(&owner.program),
+                owner.pid,
+                first.state
+            ),
+            format!("Wait until it is closed, or {elsewhere}"),
+        );
+    }
     if !first.is_live() {
         let count = holders.len();
         let them = if count == 1 { "a closed connection" } else { "closed connections" };

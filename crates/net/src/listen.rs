@@ -43,11 +43,12 @@ impl Default for BindOptions {
 /// A listening stream socket. Accepted sockets inherit its options.
 #[derive(Debug)]
 pub struct Listener {
+    /// Before the socket: while the file is removed, nobody may find it stale.
+    _file: Option<SocketFile>,
     socket: Socket,
     transport: Transport,
     local: Address,
     applied: Vec<Applied>,
-    _file: Option<SocketFile>,
 }
 
 /// Listens on every address of a stream endpoint. With port 0 and several addresses all get the
@@ -171,7 +172,7 @@ impl Listener {
         let local =
             socket.local_addr().map_err(|error| Error::new(Operation::Listen, transport, error))?;
         let local = Address::from_sockaddr(&local);
-        Ok(Listener { socket, transport, local, applied, _file: file })
+        Ok(Listener { _file: file, socket, transport, local, applied })
     }
 
     /// Takes the next completed connection: accept4(2), close-on-exec.
@@ -215,6 +216,19 @@ impl Listener {
     /// As fcntl(2).
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking)
+    }
+
+    /// Makes a socket that was opened elsewhere as our own are: TCP_NODELAY, keepalive, then the
+    /// options, each read back.
+    ///
+    /// # Errors
+    /// [`Operation::SetOption`].
+    pub fn tune(&mut self, options: &[SocketOption]) -> Result<(), Error> {
+        let at = self.endpoint();
+        stream_defaults(&self.socket, &self.local)
+            .map_err(|error| Error::new(Operation::SetOption("defaults"), &at, error))?;
+        self.applied.extend(options::apply(&self.socket, options, &at)?);
+        Ok(())
     }
 
     /// The endpoint that it really listens on, its port known.

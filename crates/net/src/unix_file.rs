@@ -5,12 +5,17 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::fs::{CWD, FlockOperation, Mode, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
+use sockeye_limits as limits;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Operation};
+use crate::shown;
+use crate::sys::{self, holder};
 
 /// A socket file that we made. It is removed on drop, if it is still the one that we made.
 #[derive(Debug)]
@@ -21,14 +26,33 @@ pub(crate) struct SocketFile {
 }
 
 impl Drop for SocketFile {
+    /// No lock here: whoever holds a file drops it before its socket, so that the file is live until
+    /// it is gone, and nobody replaces it meanwhile.
     fn drop(&mut self) {
-        let _held = lock_directory(&self.path);
-        let same = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
-        if fs::symlink_metadata(&self.path).is_ok_and(same) {
-            // Nobody is left to tell; a file that stays is stale and will be replaced.
-            let _ = fs::remove_file(&self.path);
-        }
+        // Nobody is left to tell; a file that stays is stale and will be replaced.
+        let _ = remove_if_same(&self.path, self.device, self.inode);
     }
+}
+
+/// Removes the file at `path` if it is that one. A look and then a removal could hit a file that was
+/// put there between; so it is moved aside, looked at, and put back where it is another.
+fn remove_if_same(path: &Path, device: u64, inode: u64) -> io::Result<()> {
+    let same = |found: &fs::Metadata| (found.dev(), found.ino()) == (device, inode);
+    if !same(&fs::symlink_metadata(path)?) {
+        return Ok(());
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    match renameat_with(CWD, path, CWD, &aside, RenameFlags::NOREPLACE) {
+        // A file system that cannot: the look has to do.
+        Err(Errno::INVAL) => return fs::remove_file(path),
+        moved => moved?,
+    }
+    if same(&fs::symlink_metadata(&aside)?) {
+        return fs::remove_file(&aside);
+    }
+    Ok(renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE)?)
 }
 
 /// Binds `socket` to `path` with `mode` and starts it.
@@ -66,17 +90,23 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The directory's descriptor, locked until it is dropped.
+/// The directory's descriptor, locked until it is dropped. Others may lock it too, for ever if they
+/// like, so the wait is bounded.
 fn lock_directory(path: &Path) -> io::Result<File> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let directory = File::open(parent)?;
+    let deadline = Instant::now() + limits::LOCK_TIME;
     loop {
-        match flock(&directory, FlockOperation::LockExclusive) {
-            Err(rustix::io::Errno::INTR) => {}
-            // A file system without locks: the probe alone has to do.
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(limits::LOCK_PAUSE);
+            }
+            // Held by somebody else for long, or a file system without locks: the probe alone has
+            // to do, as it has for every other program.
             Ok(()) | Err(_) => return Ok(directory),
         }
     }
@@ -89,7 +119,7 @@ fn clear_the_way(path: &Path, endpoint: &Endpoint) -> Result<(), Error> {
         Err(error) => return Err(Error::new(Operation::Bind, endpoint, error)),
     };
     let refuse = |what: &str, remedy: &str| {
-        let source = io::Error::from_raw_os_error(rustix::io::Errno::ADDRINUSE.raw_os_error());
+        let source = io::Error::from_raw_os_error(Errno::ADDRINUSE.raw_os_error());
         Err(Error::explained(Operation::Bind, endpoint, source, what, remedy))
     };
     if !found.file_type().is_socket() {
@@ -103,13 +133,19 @@ fn clear_the_way(path: &Path, endpoint: &Endpoint) -> Result<(), Error> {
         return refuse(what, "It is left as it is: choose another path, or move it away yourself");
     }
     match probe(path) {
-        Probe::Stale => {
-            fs::remove_file(path).map_err(|error| Error::new(Operation::Bind, endpoint, error))
-        }
-        Probe::Live => {
-            let source = io::Error::from_raw_os_error(rustix::io::Errno::ADDRINUSE.raw_os_error());
+        Probe::Stale => remove_if_same(path, found.dev(), found.ino())
+            .map_err(|error| Error::new(Operation::Bind, endpoint, error)),
+        Probe::Live(None) => {
+            let source = io::Error::from_raw_os_error(Errno::ADDRINUSE.raw_os_error());
             Err(Error::new(Operation::Bind, endpoint, source))
         }
+        Probe::Live(Some(pid)) => refuse(
+            &format!(
+                "the address is in use: {} (pid {pid}) listens there",
+                shown::line(&holder::program(pid))
+            ),
+            &format!("Stop it with `kill {pid}`, or choose another path"),
+        ),
         Probe::Unknown(error) => refuse(
             &format!("a socket is at that path, and whether it is live cannot be seen ({error})"),
             "It is left as it is: choose another path, or remove it yourself",
@@ -118,24 +154,30 @@ fn clear_the_way(path: &Path, endpoint: &Endpoint) -> Result<(), Error> {
 }
 
 enum Probe {
-    Live,
+    /// Somebody has it; this process, where the probe had to ask.
+    Live(Option<u32>),
     Stale,
     Unknown(io::Error),
 }
 
-/// Asks whether anybody has the socket: connect(2) is refused where nobody does, unix(7).
+/// Asks whether anybody has the socket: the kernel's table first, which disturbs nobody; then
+/// connect(2), which is refused where nobody has it, unix(7).
 fn probe(path: &Path) -> Probe {
+    if holder::has_unix(path) {
+        return Probe::Live(None);
+    }
     let attempt = || {
         // A stream socket also meets a datagram one: that says EPROTOTYPE if somebody has it.
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
-        socket.connect(&SockAddr::unix(path)?)
+        socket.connect(&SockAddr::unix(path)?)?;
+        Ok(sys::peer_credentials(&socket).map(|found| found.pid).filter(|pid| *pid != 0))
     };
     match attempt() {
-        Ok(()) => Probe::Live,
-        Err(error) => match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::CONNREFUSED) => Probe::Stale,
-            Some(rustix::io::Errno::PROTOTYPE | rustix::io::Errno::AGAIN) => Probe::Live,
+        Ok(pid) => Probe::Live(pid),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::CONNREFUSED) => Probe::Stale,
+            Some(Errno::PROTOTYPE | Errno::AGAIN) => Probe::Live(None),
             _ => Probe::Unknown(error),
         },
     }

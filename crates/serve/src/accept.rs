@@ -4,6 +4,7 @@
 //! `--overflow` says. When descriptors or memory run out, accepting pauses and says so once.
 
 use std::io;
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use sockeye_limits as limits;
 use sockeye_net::sys::watch::Watched;
 use sockeye_net::{Error, Listener, Operation, Peer, Stream};
 use tokio::io::Interest;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::event::Event;
 use crate::hall::{Hall, Overflow, Place};
@@ -26,6 +29,8 @@ pub(crate) struct Acceptor {
     pub(crate) overflow: Overflow,
     /// The drivers block, so accepted sockets must.
     pub(crate) blocking: bool,
+    /// Places for refused connections whose end is waited for.
+    pub(crate) seen_off: Arc<Semaphore>,
 }
 
 /// What accept(2) said.
@@ -33,7 +38,7 @@ enum Accepted {
     One(Stream, Peer),
     Nothing,
     /// A connection that failed before it was ours.
-    Failed,
+    Failed(io::Error),
     /// Out of descriptors or memory.
     Exhausted(io::Error),
 }
@@ -88,6 +93,7 @@ impl Acceptor {
 
     /// Takes connections as long as some wait and places are free, but not for too long.
     fn burst(&self, mut reserved: Option<Place>) -> io::Result<Burst> {
+        let mut failures = 0;
         for _ in 0..limits::ACCEPT_BURST {
             if self.overflow == Overflow::Queue && reserved.is_none() {
                 reserved = self.hall.try_place();
@@ -97,7 +103,13 @@ impl Acceptor {
             }
             match self.accept()? {
                 Accepted::One(stream, peer) => self.judge(&mut reserved, stream, peer),
-                Accepted::Failed => {}
+                // One connection's failure is its own; nothing but failures is ours.
+                Accepted::Failed(error) => {
+                    failures += 1;
+                    if failures == limits::ACCEPT_BURST {
+                        return Ok(Burst::Exhausted(error));
+                    }
+                }
                 Accepted::Nothing => return Ok(Burst::Empty),
                 Accepted::Exhausted(error) => return Ok(Burst::Exhausted(error)),
             }
@@ -111,15 +123,26 @@ impl Acceptor {
     fn accept(&self) -> io::Result<Accepted> {
         match self.listener.accept(!self.blocking) {
             Ok((stream, peer)) => Ok(Accepted::One(stream, peer)),
-            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::AGAIN) => Ok(Accepted::Nothing),
-                Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    Ok(Accepted::Exhausted(error))
-                }
                 // The socket itself is no listener any more: no later call will succeed.
                 Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK) => Err(error),
                 // The connection went wrong before it was ours; accept(2) passes its error on.
-                _ => Ok(Accepted::Failed),
+                Some(
+                    Errno::CONNABORTED
+                    | Errno::PROTO
+                    | Errno::NETDOWN
+                    | Errno::NOPROTOOPT
+                    | Errno::HOSTDOWN
+                    | Errno::NONET
+                    | Errno::HOSTUNREACH
+                    | Errno::OPNOTSUPP
+                    | Errno::NETUNREACH
+                    | Errno::TIMEDOUT
+                    | Errno::PERM,
+                ) => Ok(Accepted::Failed(error)),
+                // Descriptors or memory ran out, or something is wrong that time may mend.
+                _ => Ok(Accepted::Exhausted(error)),
             },
         }
     }
@@ -132,25 +155,44 @@ impl Acceptor {
         let Some(place) = reserved.take().or_else(|| self.hall.try_place()) else {
             return self.refuse(stream, &peer, "max-connections");
         };
-        if self.hall.take_turn() {
-            let admission = self.hall.admit(place, &self.endpoint, peer);
-            self.place.connection(admission, stream);
+        if !self.hall.take_turn() {
+            return self.refuse(stream, &peer, "once");
         }
+        let admission = self.hall.admit(place, &self.endpoint, peer);
+        self.place.connection(admission, stream);
     }
 
     fn refuse(&self, stream: Stream, peer: &Peer, why: &str) {
-        if self.overflow == Overflow::Reset {
-            stream.reset();
+        let shown = peer.to_string();
+        self.hall.event(&Event::Refused { endpoint: &self.endpoint, peer: &shown, why, count: 1 });
+        match self.overflow {
+            Overflow::Reset => stream.reset(),
+            Overflow::Refuse if why == "max-connections" => self.see_off(stream),
+            // Whoever is not let in at all has no claim to an ending.
+            Overflow::Queue | Overflow::Refuse => drop(stream),
         }
-        let peer = peer.to_string();
-        self.hall.event(&Event::Refused { endpoint: &self.endpoint, peer: &peer, why, count: 1 });
+    }
+
+    /// Ends with FIN: closing at once would reset a peer that has sent something. So its end is
+    /// waited for, of a few at a time and not for long.
+    fn see_off(&self, stream: Stream) {
+        let Ok(permit) = Arc::clone(&self.seen_off).try_acquire_owned() else { return };
+        let done = stream.set_nonblocking(true).and_then(|()| stream.shutdown(Shutdown::Write));
+        if done.is_err() {
+            return;
+        }
+        tokio::spawn(async move {
+            // It is closed in any case; an error only makes that sooner.
+            let _ = timeout(limits::LINGER_TIME, until_end(stream)).await;
+            drop(permit);
+        });
     }
 
     /// Lengthens the pause, and says so when it begins.
     fn exhausted(&self, pause: &mut Duration, error: io::Error) {
         if *pause == Duration::ZERO {
             let error = Error::new(Operation::Accept, &self.endpoint, error).to_string();
-            self.hall.event(&Event::Error { endpoint: &self.endpoint, error: &error });
+            self.hall.event(&Event::Error { endpoint: Some(&self.endpoint), error: &error });
         }
         *pause = (*pause * 2).clamp(limits::ACCEPT_PAUSE_FIRST, limits::ACCEPT_PAUSE_MAX);
     }
@@ -158,7 +200,25 @@ impl Acceptor {
     fn recovered(&self, pause: &mut Duration) {
         if *pause != Duration::ZERO {
             *pause = Duration::ZERO;
-            self.hall.event(&Event::Recovered { endpoint: &self.endpoint });
+            self.hall.event(&Event::Recovered { endpoint: Some(&self.endpoint) });
         }
     }
+}
+
+/// Reads and throws away until the peer's end, within bounds.
+async fn until_end(stream: Stream) -> io::Result<()> {
+    let stream = Arc::new(stream);
+    let watched = Watched::new(Arc::clone(&stream), Interest::READABLE)?;
+    let mut buffer = [0; 4096];
+    let mut drained = 0;
+    while drained < limits::LINGER_BYTES {
+        let mut ready = watched.readable().await?;
+        match stream.recv(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => drained += n as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -19,8 +19,7 @@ struct Refused {
 const REFUSED: &[Refused] = &[Refused {
     transport: Transport::Tls,
     model: None,
-    why: "tls:// comes with the host service, which this version does not have; serve on tcp:// \
-          or unix:",
+    why: "this version has no TLS; use tcp:// or unix:",
 }];
 
 /// Whether a service may run on this transport under this model.

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use serde::{Deserialize, Serialize};
 use sockeye_limits as limits;
 use sockeye_net::Address;
-use sockeye_net::sys::batch::Batch;
+use sockeye_net::sys::batch::{Batch, Kind};
 
 use crate::rate::Limiter;
 use crate::responder::{Reply, Responder};
@@ -27,11 +27,13 @@ pub enum Reason {
     TooShort,
     /// The access lists do not let its source in.
     Denied,
+    /// It is longer than a buffer, so that only a part of it is here.
+    TooLong,
 }
 
 impl Reason {
-    const ALL: [Reason; 4] =
-        [Reason::Rate, Reason::WellKnownPort, Reason::TooShort, Reason::Denied];
+    const ALL: [Reason; 5] =
+        [Reason::Rate, Reason::WellKnownPort, Reason::TooShort, Reason::Denied, Reason::TooLong];
 
     /// As an event names it.
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Reason {
             Reason::WellKnownPort => "well-known-port",
             Reason::TooShort => "too-short",
             Reason::Denied => "denied",
+            Reason::TooLong => "too-long",
         }
     }
 }
@@ -62,8 +65,17 @@ pub(crate) struct Duty {
     pub(crate) rate: Option<u32>,
     /// One datagram and no more.
     pub(crate) once: bool,
-    /// The socket is UDP: the kernel may segment answers.
-    pub(crate) segments: bool,
+    /// The socket is UDP and not Unix.
+    pub(crate) udp: bool,
+    /// Each datagram tells which of our addresses it was sent to.
+    pub(crate) packet_info: bool,
+}
+
+impl Duty {
+    fn kind(self) -> Kind {
+        let packet_info = self.packet_info;
+        if self.udp { Kind::Udp { packet_info } } else { Kind::Unix }
+    }
 }
 
 /// Whether the access lists let a source in.
@@ -76,8 +88,13 @@ pub(crate) struct Worker {
     responder: Box<dyn Responder>,
     permits: Permits,
     limiter: Option<Limiter>,
+    /// The limit of answers that equal their question, where others have none.
+    bounces: Limiter,
     reply: Reply,
     refused: Refused,
+    udp: bool,
+    /// Datagrams of the last batch that were let in.
+    served: usize,
 }
 
 impl Worker {
@@ -85,11 +102,14 @@ impl Worker {
     pub(crate) fn new(service: &Service, duty: Duty, permits: Permits) -> Worker {
         let size = if duty.once { 1 } else { limits::DATAGRAM_BATCH };
         Worker {
-            batch: Batch::new(size, duty.segments),
+            batch: Batch::new(size, duty.kind()),
+            udp: duty.udp,
+            served: 0,
             responder: service.respond(),
             service: service.clone(),
             permits,
             limiter: duty.rate.map(|rate| Limiter::new(rate, Instant::now())),
+            bounces: Limiter::new(limits::SOURCE_RATE, Instant::now()),
             reply: Reply::default(),
             refused: Refused::default(),
         }
@@ -105,14 +125,20 @@ impl Worker {
             Err(error) if is_echo_of_an_answer(&error) => 0,
             Err(error) => return Err(error),
         };
+        self.served = 0;
         for i in 0..came {
             let source = Address::from_sockaddr(&self.batch.source(i));
-            match self.judge(&source).and_then(|()| self.respond(i)) {
-                Ok(()) => {}
+            match self.judge(i, &source).and_then(|()| self.respond(i, &source)) {
+                Ok(()) => self.served += 1,
                 Err(why) => self.refused.note(why, &source),
             }
         }
         Ok(came)
+    }
+
+    /// True where a datagram of the last batch was let in and served: that is the one of `--once`.
+    pub(crate) fn has_served(&self) -> bool {
+        self.served > 0
     }
 
     /// True where the last batch was full: there may be more to receive.
@@ -120,16 +146,19 @@ impl Worker {
         self.batch.is_full()
     }
 
-    /// Sends answers from `first` on; where to go on. An answer that the kernel refuses for good
-    /// (its source is unreachable) is given up: datagrams may be lost.
+    /// Sends answers from `first` on. An answer that the kernel refuses for good (its source is
+    /// unreachable) is given up: datagrams may be lost. So is one to a Unix peer that does not read:
+    /// its own queue is full, and waiting for it would let it hold up everybody.
     ///
     /// # Errors
-    /// `WouldBlock` where the send buffer is full.
+    /// Where to go on once the socket can be written: the send buffer of UDP is full.
     pub(crate) fn send(&mut self, socket: &impl AsFd, mut first: usize) -> Result<(), usize> {
         while first < self.batch.answers() {
             match self.batch.send(socket, first) {
                 Ok(sent) => first += sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(first),
+                Err(error) if self.udp && error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(first);
+                }
                 Err(_) => first += 1,
             }
         }
@@ -141,9 +170,12 @@ impl Worker {
         self.refused.take(Instant::now())
     }
 
-    fn judge(&mut self, source: &Address) -> Result<(), Reason> {
+    fn judge(&mut self, i: usize, source: &Address) -> Result<(), Reason> {
         if !(self.permits)(source) {
             return Err(Reason::Denied);
+        }
+        if self.batch.truncated(i) {
+            return Err(Reason::TooLong);
         }
         if source.inet().is_some_and(|inet| inet.port() < limits::WELL_KNOWN_PORTS) {
             return Err(Reason::WellKnownPort);
@@ -152,7 +184,7 @@ impl Worker {
         if limiter.allows(source, Instant::now()) { Ok(()) } else { Err(Reason::Rate) }
     }
 
-    fn respond(&mut self, i: usize) -> Result<(), Reason> {
+    fn respond(&mut self, i: usize, source: &Address) -> Result<(), Reason> {
         self.reply.clear();
         let (responder, reply) = (&mut self.responder, &mut self.reply);
         let input = self.batch.datagram(i);
@@ -168,6 +200,9 @@ impl Worker {
         let len = first + own.len();
         if len > input.len() {
             return Err(Reason::TooShort);
+        }
+        if self.reply.bounces() && !self.bounces.allows(source, Instant::now()) {
+            return Err(Reason::Rate);
         }
         input[first..len].copy_from_slice(own);
         self.batch.answer(i, len);

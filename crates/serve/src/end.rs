@@ -1,5 +1,6 @@
 //! How a connection ended.
 
+use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,37 @@ pub enum Why {
     Silence,
     /// Another failure of the socket.
     Error,
-    /// The service panicked, or answered more than [`sockeye_limits::REPLY_MAX`] bytes at once.
+    /// The service panicked, answered more than [`sockeye_limits::REPLY_MAX`] bytes at once, or with
+    /// more of its input than there was.
     Panic,
     /// The worker process that served it died.
     WorkerDied,
+    /// The system had no thread or process for it.
+    Overload,
+}
+
+impl Why {
+    /// The word for it, in events and lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::End => "end",
+            Why::Reset => "reset",
+            Why::IdleTimeout => "idle-timeout",
+            Why::MaxLifetime => "max-lifetime",
+            Why::Drain => "drain",
+            Why::Silence => "silence",
+            Why::Error => "error",
+            Why::Panic => "panic",
+            Why::WorkerDied => "worker-died",
+            Why::Overload => "overload",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// One side of a connection.
@@ -47,6 +75,11 @@ pub struct End {
     pub closed_first: Side,
 }
 
+/// What a service must not do, found out by its driver; as an `io::Error`, it ends the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the service's reply is too long")]
+pub(crate) struct ServiceFault;
+
 impl End {
     /// The end that both sides said.
     pub(crate) fn clean(closed_first: Side) -> End {
@@ -55,6 +88,9 @@ impl End {
 
     /// The end that a socket error made.
     pub(crate) fn failed(error: &io::Error) -> End {
+        if error.get_ref().is_some_and(|inner| inner.is::<ServiceFault>()) {
+            return End::ours(Why::Panic);
+        }
         let why = match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Why::Reset,
             io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Why::Silence,

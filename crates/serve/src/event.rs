@@ -46,10 +46,12 @@ pub enum Event<'a> {
         why: Why,
         /// Who said its end first.
         closed_first: Side,
-        /// Bytes received.
-        bytes_in: u64,
+        /// Bytes received; unknown of a worker process that is gone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes_in: Option<u64>,
         /// Bytes sent.
-        bytes_out: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes_out: Option<u64>,
         /// How long it was open, in milliseconds.
         duration_ms: f64,
         /// The signal that killed its worker process.
@@ -65,22 +67,24 @@ pub enum Event<'a> {
         endpoint: &'a str,
         /// Who it was (of several datagrams, the last).
         peer: &'a str,
-        /// `denied`, `max-connections`, `rate`, `well-known-port` or `too-short`.
+        /// `denied`, `max-connections`, `once`, `rate`, `well-known-port` or `too-short`.
         why: &'a str,
         /// How many since the last such event.
         count: u64,
     },
     /// Something failed that the server survives.
     Error {
-        /// Where.
-        endpoint: &'a str,
+        /// Where, if it is one endpoint's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        endpoint: Option<&'a str>,
         /// Cause and remedy.
         error: &'a str,
     },
     /// What failed works again.
     Recovered {
-        /// Where.
-        endpoint: &'a str,
+        /// Where, if it is one endpoint's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        endpoint: Option<&'a str>,
     },
     /// A worker process died unasked.
     WorkerDied {
@@ -174,15 +178,15 @@ mod tests {
                 peer,
                 why: Why::End,
                 closed_first: Side::Us,
-                bytes_in: 0,
-                bytes_out: 0,
+                bytes_in: Some(0),
+                bytes_out: Some(0),
                 duration_ms: 0.0,
                 signal: Some(9),
                 exit: Some(1),
             },
             Event::Refused { endpoint: "", peer: "", why: "rate", count: 1 },
-            Event::Error { endpoint: "", error: "" },
-            Event::Recovered { endpoint: "" },
+            Event::Error { endpoint: Some(""), error: "" },
+            Event::Recovered { endpoint: Some("") },
             Event::WorkerDied { worker: 1, signal: None, exit: None },
             Event::Dropped { endpoint: "", count: 1 },
             Event::Reloaded,
@@ -217,10 +221,12 @@ mod tests {
             Why::Error,
             Why::Panic,
             Why::WorkerDied,
+            Why::Overload,
         ];
         for why in reasons {
             let word = serde_json::to_value(why).unwrap();
-            assert!(page.contains(&format!("`{}`", word.as_str().unwrap())), "{word}");
+            assert_eq!(word, why.name());
+            assert!(page.contains(&format!("`{why}`")), "{word}");
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Admission {
     peer: Peer,
     opened: Instant,
     closed: bool,
+    /// What is told if nobody serves it to its end.
+    unserved: Why,
     _place: Place,
 }
 
@@ -57,8 +59,8 @@ pub(crate) struct Admission {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outcome {
     pub(crate) end: End,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
+    /// Bytes in and out; unknown of a worker process that is gone.
+    pub(crate) bytes: Option<(u64, u64)>,
     pub(crate) signal: Option<i32>,
     pub(crate) exit: Option<i32>,
 }
@@ -142,7 +144,8 @@ impl Hall {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.event(&Event::Accepted { connection: number, endpoint, peer: &peer });
         let opened = Instant::now();
-        Admission { hall: Arc::clone(self), number, peer, opened, closed: false, _place: place }
+        let (hall, unserved) = (Arc::clone(self), Why::Drain);
+        Admission { hall, number, peer, opened, closed: false, unserved, _place: place }
     }
 
     /// Connections that are open now.
@@ -173,6 +176,16 @@ impl Hall {
 }
 
 impl Admission {
+    /// The same with what is told if nobody serves it to its end.
+    pub(crate) fn unless_served(mut self, unserved: Why) -> Admission {
+        self.unserved = unserved;
+        self
+    }
+
+    pub(crate) fn unserved(&self) -> Why {
+        self.unserved
+    }
+
     /// Tells how the connection ended and frees its place.
     pub(crate) fn close(mut self, outcome: Outcome) {
         self.tell(outcome);
@@ -188,8 +201,8 @@ impl Admission {
             peer: &self.peer,
             why: outcome.end.why,
             closed_first: outcome.end.closed_first,
-            bytes_in: outcome.bytes_in,
-            bytes_out: outcome.bytes_out,
+            bytes_in: outcome.bytes.map(|(bytes_in, _)| bytes_in),
+            bytes_out: outcome.bytes.map(|(_, bytes_out)| bytes_out),
             duration_ms: (self.opened.elapsed().as_micros() as f64) / 1000.0,
             signal: outcome.signal,
             exit: outcome.exit,
@@ -200,8 +213,8 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         if !self.closed {
-            // Only a panic of the service leads here, and it is told as one.
-            self.tell(Outcome::of(End::ours(Why::Panic), (0, 0)));
+            // Every way of serving closes it; this is for a server that is torn down around it.
+            self.tell(Outcome::of(End::ours(self.unserved), None));
         }
         self.hall.ended.fetch_add(1, Ordering::SeqCst);
         self.hall.left.notify_waiters();
@@ -209,7 +222,7 @@ impl Drop for Admission {
 }
 
 impl Outcome {
-    pub(crate) fn of(end: End, (bytes_in, bytes_out): (u64, u64)) -> Outcome {
-        Outcome { end, bytes_in, bytes_out, signal: None, exit: None }
+    pub(crate) fn of(end: End, bytes: Option<(u64, u64)>) -> Outcome {
+        Outcome { end, bytes, signal: None, exit: None }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use sockeye_limits as limits;
 use sockeye_net::Address;
 
-/// Token buckets by source address and port; each holds one second's worth.
+/// Token buckets by source: an IPv4 address, an IPv6 network of 64 bits (one host has them all), a
+/// Unix name. Each holds one second's worth.
 pub(crate) struct Limiter {
     rate: f64,
     buckets: HashMap<u64, Bucket>,
@@ -48,8 +50,7 @@ impl Limiter {
     /// Two servers that are set upon each other bounce one datagram; the first that is dropped
     /// here ends that.
     pub(crate) fn allows(&mut self, source: &Address, now: Instant) -> bool {
-        // Keyed by a secret hash: a table of fixed-size keys, whatever a Unix name's length.
-        let key = self.hasher.hash_one(source);
+        let key = self.key(source);
         if let Some(bucket) = self.buckets.get_mut(&key) {
             return bucket.take(self.rate, now);
         }
@@ -65,6 +66,16 @@ impl Limiter {
         allowed
     }
 
+    /// A secret hash: a table of fixed-size keys, whatever a Unix name's length. Ports do not count:
+    /// who makes up sources could make up all of them.
+    fn key(&self, source: &Address) -> u64 {
+        match source.inet().map(|inet| inet.ip().to_canonical()) {
+            Some(IpAddr::V4(ip)) => self.hasher.hash_one(ip),
+            Some(IpAddr::V6(ip)) => self.hasher.hash_one(&ip.segments()[..4]),
+            None => self.hasher.hash_one(source),
+        }
+    }
+
     /// A bucket that has filled up again says nothing that a new one would not.
     fn forget_the_quiet(&mut self, now: Instant) {
         let full = |bucket: &Bucket| now.saturating_duration_since(bucket.filled).as_secs() >= 1;
@@ -78,8 +89,8 @@ mod tests {
 
     use super::*;
 
-    fn source(port: u16) -> Address {
-        Address::Inet(([127, 0, 0, 1], port).into())
+    fn source(host: u8) -> Address {
+        Address::Inet(([127, 0, 0, host], 5000).into())
     }
 
     /// V2: one second's worth at once, then the rate; other sources are not touched.
@@ -94,6 +105,18 @@ mod tests {
         assert_eq!(allowed(&mut limiter, 2, start), 10);
         assert_eq!(allowed(&mut limiter, 1, start + Duration::from_millis(500)), 5);
         assert_eq!(allowed(&mut limiter, 1, start + Duration::from_secs(60)), 10);
+    }
+
+    /// V2: all ports of a host are one source, and so are all hosts of an IPv6 network.
+    #[test]
+    fn one_source() {
+        let limiter = Limiter::new(1, Instant::now());
+        let key = |text: &str| limiter.key(&Address::Inet(text.parse().unwrap()));
+        assert_eq!(key("192.0.2.1:1"), key("192.0.2.1:2"));
+        assert_eq!(key("192.0.2.1:1"), key("[::ffff:192.0.2.1]:1"));
+        assert_eq!(key("[2001:db8::1]:1"), key("[2001:db8::2]:1"));
+        assert_ne!(key("[2001:db8::1]:1"), key("[2001:db8:0:1::1]:1"));
+        assert_ne!(key("192.0.2.1:1"), key("192.0.2.2:1"));
     }
 
     /// V2, L2: a flood of made-up sources takes no more memory than its limit.

@@ -52,6 +52,7 @@ pub enum Flow {
 pub struct Reply {
     in_place: Option<usize>,
     own: Vec<u8>,
+    bounce: bool,
 }
 
 impl Reply {
@@ -64,6 +65,16 @@ impl Reply {
     /// Adds bytes to the answer.
     pub fn push(&mut self, bytes: &[u8]) {
         self.own.extend_from_slice(bytes);
+    }
+
+    /// Says that the answer equals the question. Two datagram services could answer each other so for
+    /// ever; such answers have a rate even where others have none.
+    pub fn bounce(&mut self) {
+        self.bounce = true;
+    }
+
+    pub(crate) fn bounces(&self) -> bool {
+        self.bounce
     }
 
     /// The bytes of [`Reply::push`].
@@ -85,5 +96,6 @@ impl Reply {
     pub(crate) fn clear(&mut self) {
         self.in_place = None;
         self.own.clear();
+        self.bounce = false;
     }
 }

@@ -11,9 +11,9 @@ use sockeye_net::options::Applied;
 use sockeye_net::{
     BindOptions, DatagramSocket, Endpoint, Listener, Transport, bind_datagram, listen, sys,
 };
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -101,7 +101,7 @@ pub enum ServeError {
     #[error(transparent)]
     Socket(#[from] sockeye_net::Error),
     /// The system refused something else.
-    #[error("cannot {operation}: {source}. Check the limits of processes, threads and memory.")]
+    #[error("cannot {operation}: {source}. Raise `ulimit -n` or `ulimit -u`, or free memory.")]
     System {
         /// What was being done.
         operation: &'static str,
@@ -143,20 +143,31 @@ pub struct Server {
     listeners: Vec<Arc<Listener>>,
     datagrams: Vec<Arc<DatagramSocket>>,
     stop: watch::Sender<bool>,
+    runtime: Runtime,
+    signals: Signals,
 }
 
 impl Server {
-    /// Checks the settings and binds every endpoint.
+    /// Checks the settings and binds every endpoint. Where signals are asked for, they are heard
+    /// from here on.
     ///
     /// # Errors
     /// [`ServeError::Refused`] and [`ServeError::Socket`]; nothing stays bound then.
     pub fn bind(mut settings: Settings) -> Result<Server, ServeError> {
-        let activated = std::mem::take(&mut settings.activated);
+        // Signals first: one that comes while sockets are being bound must not leave their files.
+        let (runtime, signals) = prepare(settings.signals)?;
+        let mut activated = std::mem::take(&mut settings.activated);
         let given = activated.listeners.iter().map(Listener::transport);
         let given = given.chain(activated.datagrams.iter().map(DatagramSocket::transport));
         let named = settings.endpoints.iter().map(Endpoint::transport);
         let transports: Vec<Transport> = given.chain(named).collect();
         check(&settings, &transports)?;
+        for listener in &mut activated.listeners {
+            listener.tune(&settings.bind.options)?;
+        }
+        for socket in &mut activated.datagrams {
+            socket.tune(&settings.bind.options)?;
+        }
         let mut listeners: Vec<_> = activated.listeners.into_iter().map(Arc::new).collect();
         let mut datagrams: Vec<_> = activated.datagrams.into_iter().map(Arc::new).collect();
         for endpoint in &settings.endpoints {
@@ -167,7 +178,8 @@ impl Server {
                 datagrams.extend(bound.into_iter().map(Arc::new));
             }
         }
-        Ok(Server { settings, listeners, datagrams, stop: watch::Sender::new(false) })
+        let stop = watch::Sender::new(false);
+        Ok(Server { settings, listeners, datagrams, stop, runtime, signals })
     }
 
     /// The endpoints that it listens on, their ports known.
@@ -198,32 +210,44 @@ impl Server {
                 .map_err(system("work as a worker process"))?;
             return Ok(Summary { served: 0, cut: 0 });
         }
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(system("start an event loop"))?;
-        let done = runtime.block_on(self.serve(observer));
+        let Server { settings, listeners, datagrams, stop, runtime, signals } = self;
+        let running = Running { settings, listeners, datagrams, stop };
+        let done = runtime.block_on(running.serve(observer, signals));
         // A name that is still being resolved must not hold the end up.
         runtime.shutdown_background();
         done
     }
+}
 
-    async fn serve(mut self, observer: Arc<dyn Observer>) -> Result<Summary, ServeError> {
+/// A server that serves, on its own runtime.
+struct Running {
+    settings: Settings,
+    listeners: Vec<Arc<Listener>>,
+    datagrams: Vec<Arc<DatagramSocket>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    async fn serve(
+        mut self,
+        observer: Arc<dyn Observer>,
+        mut signals: Signals,
+    ) -> Result<Summary, ServeError> {
         let max = max_connections(&self.settings);
         let access = std::mem::take(&mut self.settings.access);
         let hall = Hall::new(observer, access, max, self.settings.once);
-        let mut signals = Signals::new(self.settings.signals).map_err(system("watch signals"))?;
         let place = model::start(self.settings.model, floor(&self.settings, &hall))
             .map_err(system("start the workers"))?;
         let mut running = self.start(&hall, &place).map_err(system("start serving"))?;
         self.announce(&hall);
         activation::notify(State::Ready);
         let drops = tokio::spawn(watch_drops(Arc::clone(&hall), self.datagrams.clone()));
-        self.until_stopped(&hall, place.as_ref(), &mut signals, &mut running).await;
+        let stopped = self.until_stopped(&hall, place.as_ref(), &mut signals, &mut running).await;
 
         // From here on nobody is taken in: the sockets of the endpoints close with their tasks.
         running.shutdown().await;
         drops.abort();
+        place.stop_datagrams();
         self.listeners.clear();
         activation::notify(State::Stopping);
         let ended = self.drain(&hall, place.as_ref(), &mut signals).await;
@@ -238,7 +262,7 @@ impl Server {
             return Err(ServeError::SecondSignal(hall.open().max(summary.cut)));
         }
         hall.event(&Event::Drained { served: summary.served, cut: summary.cut });
-        Ok(summary)
+        stopped.map(|()| summary)
     }
 
     fn start(
@@ -255,6 +279,7 @@ impl Server {
                 place: Arc::clone(place),
                 overflow: self.settings.overflow,
                 blocking: self.settings.model.blocks(),
+                seen_off: Arc::new(Semaphore::new(limits::REFUSED_WAITING)),
             };
             running.spawn(acceptor.run());
         }
@@ -279,35 +304,38 @@ impl Server {
         self.datagrams.iter().for_each(|one| tell(one.endpoint(), one.applied()));
     }
 
-    /// Returns when a signal, the stopper or `--once` says so, or no listener is left.
+    /// Returns when a signal, the stopper or `--once` says so, or when nothing can be taken in any
+    /// more, which is an error.
     async fn until_stopped(
         &self,
         hall: &Hall,
         place: &dyn Place,
         signals: &mut Signals,
         running: &mut JoinSet<io::Result<()>>,
-    ) {
+    ) -> Result<(), ServeError> {
         let mut stop = self.stop.subscribe();
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
-                    Asked::Stop => return,
+                    Asked::Stop => return Ok(()),
                     Asked::Reload => self.reload(hall, place),
                 },
                 // The sender lives in `self`.
-                _ = stop.wait_for(|stop| *stop) => return,
-                Some(done) = running.join_next() => match done {
-                    Ok(Err(error)) => {
-                        let error = format!("stopped accepting: {error}");
-                        hall.event(&Event::Error { endpoint: "accept", error: &error });
-                        if running.is_empty() && self.datagrams.is_empty() {
-                            return;
-                        }
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = hall.once_is_spent() => return Ok(()),
+                Some(done) = running.join_next() => {
+                    let failed = match done {
+                        // `--once` has had its turn.
+                        Ok(Ok(())) => return Ok(()),
+                        Ok(Err(error)) => error,
+                        Err(panic) => io::Error::other(panic),
+                    };
+                    let error = format!("stopped accepting on one endpoint: {failed}. Start again.");
+                    hall.event(&Event::Error { endpoint: None, error: &error });
+                    if running.is_empty() && self.datagrams.is_empty() {
+                        return Err(system("go on accepting")(failed));
                     }
-                    // `--once` has had its turn.
-                    Ok(Ok(())) | Err(_) => return,
-                },
-                () = hall.once_is_spent() => return,
+                }
             }
         }
     }
@@ -327,10 +355,11 @@ impl Server {
     /// Waits for open connections, for `--drain` at most. False where a second signal came.
     async fn drain(&self, hall: &Hall, place: &dyn Place, signals: &mut Signals) -> bool {
         hall.event(&Event::Draining { open: hall.open() });
-        // `--once` is no hurry: its one connection may take as long as it likes.
-        let patience = if hall.is_spent() { Duration::MAX } else { self.settings.drain };
+        if hall.is_spent() {
+            self.finish_the_one(hall, signals).await;
+        }
         let in_time = tokio::select! {
-            done = timeout(patience, hall.empty()) => done.is_ok(),
+            done = timeout(self.settings.drain, hall.empty()) => done.is_ok(),
             () = signals.stop() => {
                 place.cut();
                 return false;
@@ -343,6 +372,29 @@ impl Server {
         }
         true
     }
+
+    /// The one connection of `--once` may take as long as it likes, until the server is told to
+    /// stop: then the ordinary drain begins.
+    async fn finish_the_one(&self, hall: &Hall, signals: &mut Signals) {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            () = hall.empty() => {}
+            () = signals.stop() => {}
+            // The sender lives in `self`.
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+/// The runtime and the signals, or a plain error where descriptors are short: tokio would panic.
+fn prepare(signals: bool) -> Result<(Runtime, Signals), ServeError> {
+    let failed = system("start an event loop");
+    sys::require_descriptors(limits::RUNTIME_DESCRIPTORS).map_err(&failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(&failed)?;
+    let entered = runtime.enter();
+    let signals = Signals::new(signals).map_err(system("watch signals"))?;
+    drop(entered);
+    Ok((runtime, signals))
 }
 
 fn check(settings: &Settings, transports: &[Transport]) -> Result<(), ServeError> {
@@ -355,8 +407,8 @@ fn check(settings: &Settings, transports: &[Transport]) -> Result<(), ServeError
     if transports.is_empty() {
         return refuse("no endpoint to serve on".into());
     }
-    if settings.workers == Some(0) {
-        return refuse("--workers 0 would do no work: it is 1 or more".into());
+    if settings.workers.is_some_and(|n| n == 0 || n > limits::WORKERS_MAX) {
+        return refuse(format!("--workers is a number from 1 to {}", limits::WORKERS_MAX));
     }
     if settings.max_connections == Some(0) {
         return refuse("--max-connections 0 would serve nobody: it is 1 or more".into());

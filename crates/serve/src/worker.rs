@@ -171,7 +171,7 @@ fn serve_datagrams(
         for refused in worker.refusals() {
             report(control, &Report::Refused(refused))?;
         }
-        if duty.once {
+        if duty.once && worker.has_served() {
             return report(control, &Report::Served);
         }
     }

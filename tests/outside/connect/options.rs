@@ -123,7 +123,7 @@ fn source() {
 
     let foreign = connect(&["--source", "192.0.2.1", &endpoint], b"x");
     let line = foreign.assert_one_line(1);
-    assert!(line.contains("cannot bind 192.0.2.1"), "{line}");
+    assert!(line.contains("cannot bind tcp://192.0.2.1:0"), "{line}");
 }
 
 /// E5: `-v` shows the address and each option as it became.

@@ -35,7 +35,7 @@ fn values() {
     }
     let tls = connect(&["tls://localhost:9"], b"");
     let line = tls.assert_one_line(2);
-    assert!(line.contains("exec") && line.contains("tcp://") && line.contains("unix:"), "{line}");
+    assert!(line.contains("no TLS") && line.contains("tcp://") && line.contains("unix:"), "{line}");
     connect(&[], b"").assert_one_line(2);
 }
 

@@ -34,6 +34,17 @@ fn listening_sockets() {
     }
 }
 
+/// E5, E7: options are set on a passed socket, too, and shown.
+#[test]
+fn options_of_passed_sockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let args = ["--set", "rcvbuf=64K"];
+    let launch = serve("upper").args(&args).via(&["sh", "-c", AS_THIRD]).expecting(1);
+    let server = launch.start_with_stdin(Stdio::from(OwnedFd::from(listener)));
+    let listening = server.wait_for("listening");
+    assert!(listening["options"].as_str().unwrap().starts_with("rcvbuf="), "{listening}");
+}
+
 /// E7: a passed datagram socket is served.
 #[test]
 fn datagram_sockets() {

@@ -17,17 +17,32 @@ const CONTROL: usize = 64;
 /// The part of [`CONTROL`] that is offered when receiving.
 const RECEIVED: usize = 40;
 
-/// From one buffer to the next: not a power of two, or all datagrams would share a few cache sets.
-const STRIDE: usize = limits::DATAGRAM_BUFFER + 192;
+/// The gap between two buffers: at a power of two all datagrams would share a few cache sets.
+const STAGGER: usize = 192;
+
+/// What kind of socket a batch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// UDP: answers may be segmented by the kernel.
+    Udp {
+        /// [`super::enable_packet_info`] was called for the socket. On others no ancillary data is
+        /// taken.
+        packet_info: bool,
+    },
+    /// Unix: no ancillary data is taken, so that a peer can leave no descriptors with us.
+    Unix,
+}
 
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Control([u8; CONTROL]);
 
-/// Up to [`limits::DATAGRAM_BATCH`] datagrams with where they came from. The answer to each is
+/// A number of datagrams with where they came from. The answer to each is
 /// written over it in place and goes back the way it came.
 pub struct Batch {
     bytes: Vec<u8>,
+    /// The size of one buffer.
+    buffer: usize,
     from: Vec<sockaddr_storage>,
     from_len: Vec<socklen_t>,
     control: Vec<Control>,
@@ -39,18 +54,24 @@ pub struct Batch {
     replies: Vec<(usize, usize)>,
     /// Neighbouring answers may leave as one.
     segments: bool,
+    /// The socket tells where each datagram was sent to.
+    packet_info: bool,
 }
 
 impl Batch {
-    /// An empty batch for at most `size` datagrams, [`limits::DATAGRAM_BATCH`] is good. Its buffers
-    /// take memory only once datagrams of that size have come. `segments` is for UDP: answers may
-    /// be segmented by the kernel.
-    pub fn new(size: usize, segments: bool) -> Batch {
-        let n = size.clamp(1, limits::DATAGRAM_BATCH);
+    /// An empty batch for at most `size` datagrams. Its buffers take memory only once datagrams of
+    /// that size have come.
+    pub fn new(size: usize, kind: Kind) -> Batch {
+        let (most, buffer) = match kind {
+            Kind::Udp { .. } => (limits::DATAGRAM_BATCH, limits::DATAGRAM_BUFFER),
+            Kind::Unix => (limits::UNIX_DATAGRAM_BATCH, limits::UNIX_DATAGRAM_BUFFER),
+        };
+        let n = size.clamp(1, most);
         // SAFETY: all zeros is a valid sockaddr_storage (an unspecified family).
         let empty: sockaddr_storage = unsafe { zeroed() };
         Batch {
-            bytes: vec![0; n * STRIDE],
+            bytes: vec![0; n * (buffer + STAGGER)],
+            buffer,
             from: vec![empty; n],
             from_len: vec![0; n],
             control: vec![Control([0; CONTROL]); n],
@@ -59,7 +80,8 @@ impl Batch {
             truncated: vec![false; n],
             received: 0,
             replies: Vec::with_capacity(n),
-            segments,
+            segments: matches!(kind, Kind::Udp { .. }),
+            packet_info: matches!(kind, Kind::Udp { packet_info: true }),
         }
     }
 
@@ -74,8 +96,8 @@ impl Batch {
         let mut parts: Vec<iovec> = Vec::with_capacity(n);
         let mut headers: Vec<mmsghdr> = Vec::with_capacity(n);
         for i in 0..n {
-            let at = i * STRIDE;
-            parts.push(part(&mut self.bytes[at..at + limits::DATAGRAM_BUFFER]));
+            let at = i * (self.buffer + STAGGER);
+            parts.push(part(&mut self.bytes[at..at + self.buffer]));
         }
         for (i, part) in parts.iter_mut().enumerate() {
             // SAFETY: all zeros is a valid msghdr (no buffers).
@@ -84,11 +106,13 @@ impl Batch {
             header.msg_hdr.msg_namelen = size_of::<sockaddr_storage>() as socklen_t;
             header.msg_hdr.msg_iov = &raw mut *part;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = (&raw mut self.control[i]).cast::<c_void>();
-            header.msg_hdr.msg_controllen = RECEIVED as _;
+            if self.packet_info {
+                header.msg_hdr.msg_control = (&raw mut self.control[i]).cast::<c_void>();
+                header.msg_hdr.msg_controllen = RECEIVED as _;
+            }
             headers.push(header);
         }
-        let flags = libc::MSG_WAITFORONE;
+        let flags = libc::MSG_WAITFORONE | libc::MSG_CMSG_CLOEXEC;
         // SAFETY: the descriptor is borrowed and so open; each of the `n` headers points to its own
         // name, vector and control buffer with their true lengths, all of which outlive the call.
         let got = retry(|| unsafe {
@@ -105,7 +129,7 @@ impl Batch {
             self.from_len[i] = header.msg_hdr.msg_namelen;
             #[allow(clippy::unnecessary_cast, reason = "an u32 with other C libraries")]
             let control_len = header.msg_hdr.msg_controllen as usize;
-            self.control_len[i] = control_len.min(RECEIVED);
+            self.control_len[i] = packet_info_len(&self.control[i], control_len.min(RECEIVED));
             self.truncated[i] = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         }
         self.received = got;
@@ -120,7 +144,7 @@ impl Batch {
     /// The bytes of datagram `i`, to read and to answer in place.
     pub fn datagram(&mut self, i: usize) -> &mut [u8] {
         assert!(i < self.received, "datagram {i} of {}", self.received);
-        let at = i * STRIDE;
+        let at = i * (self.buffer + STAGGER);
         &mut self.bytes[at..at + self.len[i]]
     }
 
@@ -149,8 +173,9 @@ impl Batch {
         self.replies.push((i, len));
     }
 
-    /// Sends the marked answers from `first` on. Returns how many the kernel took; the rest were
-    /// refused for now (`WouldBlock` where none was taken).
+    /// Sends the marked answers from `first` on, without waiting on a blocking socket either.
+    /// Returns how many the kernel took; the rest were refused for now (`WouldBlock` where none was
+    /// taken).
     ///
     /// With segmentation, neighbouring answers of one length to one source go through the kernel
     /// as one (UDP_SEGMENT, udp(7)) and leave as the datagrams that they are.
@@ -160,7 +185,7 @@ impl Batch {
     pub fn send(&mut self, socket: &impl AsFd, first: usize) -> io::Result<usize> {
         let mut parts: Vec<iovec> = Vec::with_capacity(self.replies.len() - first);
         for &(i, len) in &self.replies[first..] {
-            let at = i * STRIDE;
+            let at = i * (self.buffer + STAGGER);
             parts.push(part(&mut self.bytes[at..at + len]));
         }
         let mut runs = Vec::with_capacity(parts.len());
@@ -191,17 +216,20 @@ impl Batch {
             headers.push(header);
             at += run;
         }
-        let (flags, count) = (libc::MSG_NOSIGNAL, headers.len());
+        let (flags, count) = (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT, headers.len());
         // SAFETY: as in `receive`: open descriptor, `count` headers with buffers that outlive it.
         let sent = retry(|| unsafe {
             let fd = socket.as_fd().as_raw_fd();
             libc::sendmmsg(fd, headers.as_mut_ptr(), count as _, flags as _)
         });
         match sent {
-            // Not on this kernel, or a segment that does not fit the link: each for itself then.
+            // A segment that does not fit the link: each for itself, this time. A kernel that cannot
+            // segment at all says so once.
             Err(error) if runs.first().is_some_and(|run| *run > 1) && is_refusal(&error) => {
-                self.segments = false;
-                self.send(socket, first)
+                let before = std::mem::replace(&mut self.segments, false);
+                let sent = self.send(socket, first);
+                self.segments = before && !is_unknown(&error);
+                sent
             }
             sent => Ok(runs[..sent?].iter().sum()),
         }
@@ -240,6 +268,19 @@ fn address_bytes(address: &sockaddr_storage, len: usize) -> &[u8] {
     // SAFETY: a sockaddr_storage is plain bytes without padding, all of them initialised (it began
     // as zeros), and `len` is within it.
     unsafe { std::slice::from_raw_parts(ptr::from_ref(address).cast::<u8>(), len) }
+}
+
+/// How many bytes of the received control data are a packet info, to be sent back; 0 where it is
+/// something else, which must not be.
+fn packet_info_len(control: &Control, len: usize) -> usize {
+    if len < size_of::<libc::cmsghdr>() {
+        return 0;
+    }
+    // SAFETY: the buffer holds at least a header, and an unaligned read asks for no alignment.
+    let header = unsafe { ptr::read_unaligned(control.0.as_ptr().cast::<libc::cmsghdr>()) };
+    let kind = (header.cmsg_level, header.cmsg_type);
+    let known = [(libc::IPPROTO_IP, libc::IP_PKTINFO), (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO)];
+    if known.contains(&kind) { len } else { 0 }
 }
 
 /// Adds a UDP_SEGMENT control message behind the first `used` bytes; how many it takes.
@@ -287,6 +328,11 @@ fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
     }
 }
 
+/// What a kernel says that knows no segmentation.
+fn is_unknown(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT))
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
@@ -296,12 +342,12 @@ mod tests {
     /// V2, fault 26: sources, lengths and an empty datagram survive a batch; answers go back.
     #[test]
     fn there_and_back() {
-        for segments in [false, true] {
-            each_its_own(segments);
+        for kind in [Kind::Unix, Kind::Udp { packet_info: false }] {
+            each_its_own(kind);
         }
     }
 
-    fn each_its_own(segments: bool) {
+    fn each_its_own(kind: Kind) {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let clients: Vec<UdpSocket> =
             (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
@@ -309,7 +355,7 @@ mod tests {
             client.connect(server.local_addr().unwrap()).unwrap();
             client.send(&vec![b'a'; i * 1000]).unwrap();
         }
-        let mut batch = Batch::new(limits::DATAGRAM_BATCH, segments);
+        let mut batch = Batch::new(limits::DATAGRAM_BATCH, kind);
         let mut seen = 0;
         while seen < clients.len() {
             let n = batch.receive(&server).unwrap();
@@ -342,7 +388,7 @@ mod tests {
         for (n, size) in sizes.iter().enumerate() {
             client.send(&vec![n as u8; *size]).unwrap();
         }
-        let mut batch = Batch::new(limits::DATAGRAM_BATCH, true);
+        let mut batch = Batch::new(limits::DATAGRAM_BATCH, Kind::Udp { packet_info: false });
         let mut runs = Vec::new();
         let mut seen = 0;
         while seen < sizes.len() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use crate::endpoint::{Endpoint, Host, UnixName};
@@ -86,6 +86,18 @@ pub fn accept_queue(endpoint: &Endpoint) -> Option<u32> {
             row.state == LISTEN && row.local.port() == at.port && meets(wanted, row.local.ip())
         })
         .map(|row| row.waiting)
+}
+
+/// True where the kernel's table has a socket that receives at that path, as it was written or from
+/// the root.
+pub(crate) fn has_unix(path: &Path) -> bool {
+    !unix(&UnixName::Path(path.to_owned())).is_empty()
+}
+
+/// The name of a program by its process number, of foreign origin.
+pub(crate) fn program(pid: u32) -> String {
+    let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(&comm).trim_end().to_owned()
 }
 
 const LISTEN: u8 = 10;
@@ -185,18 +197,23 @@ fn state_name(state: u8) -> &'static str {
 }
 
 fn unix(name: &UnixName) -> Vec<(Holder, u64)> {
-    let wanted = match name {
-        UnixName::Path(path) => path.as_os_str().as_bytes().to_vec(),
-        UnixName::Abstract(name) => [b"@", name.as_slice()].concat(),
+    let spellings = match name {
+        UnixName::Path(path) => {
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            vec![path.as_os_str().as_bytes().to_vec(), absolute.into_os_string().into_vec()]
+        }
+        UnixName::Abstract(name) => vec![[b"@", name.as_slice()].concat()],
     };
     let text = fs::read("/proc/net/unix").unwrap_or_default();
     text.split(|byte| *byte == b'\n')
         .skip(1)
-        .filter_map(|line| unix_row(line, &wanted))
-        .map(|(flags, inode)| {
+        .filter_map(|line| {
+            spellings.iter().find_map(|wanted| Some((wanted, unix_row(line, wanted)?)))
+        })
+        .map(|(wanted, (flags, inode))| {
             // __SO_ACCEPTCON: a listening stream; else a datagram socket that has the name.
             let state = if flags & 0x10000 != 0 { "LISTEN" } else { "bound" };
-            let local = String::from_utf8_lossy(&wanted).into_owned();
+            let local = String::from_utf8_lossy(wanted).into_owned();
             (Holder { local, state, uid: None, owner: None, covers_more: false }, inode)
         })
         .collect()
@@ -221,9 +238,7 @@ fn owner(inode: u64) -> Option<Owner> {
             continue;
         };
         if has_open(&process.path(), &wanted) {
-            let comm = fs::read(process.path().join("comm")).unwrap_or_default();
-            let program = String::from_utf8_lossy(&comm).trim_end().to_owned();
-            return Some(Owner { pid, program });
+            return Some(Owner { pid, program: program(pid) });
         }
     }
     None

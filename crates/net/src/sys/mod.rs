@@ -79,6 +79,16 @@ pub(crate) fn peer_credentials(socket: &impl AsFd) -> Option<Credentials> {
     sockopt::peer_credentials(socket.as_fd()).ok()
 }
 
+/// Fails where fewer than `count` descriptors can still be opened, with the system's own error. For
+/// libraries that panic then.
+///
+/// # Errors
+/// As open(2), `EMFILE` above all.
+pub fn require_descriptors(count: usize) -> io::Result<()> {
+    let opened: io::Result<Vec<_>> = (0..count).map(|_| std::fs::File::open("/dev/null")).collect();
+    opened.map(drop)
+}
+
 /// Raises the soft limit of open descriptors to the hard one (RLIMIT_NOFILE) and returns it.
 pub fn raise_descriptor_limit() -> usize {
     let now = getrlimit(Resource::Nofile);

@@ -28,27 +28,39 @@ pub(crate) fn drive(conn: &Conn, responder: &mut dyn Responder, scratch: &mut Sc
 fn talk(conn: &Conn, responder: &mut dyn Responder, scratch: &mut Scratch) -> io::Result<Side> {
     scratch.reply.clear();
     let mut flow = responder.open(&mut scratch.reply);
-    write_reply(conn, scratch)?;
+    write_reply(conn, scratch, 0)?;
     loop {
         scratch.reply.clear();
         match flow {
             Flow::Close => return Ok(Side::Us),
             Flow::Again => {
-                discard_input(conn, scratch)?;
+                if discard_input(conn, scratch)? == Some(0) {
+                    return last_words(conn, responder, scratch);
+                }
                 flow = responder.resume(&mut scratch.reply);
+                write_reply(conn, scratch, 0)?;
             }
             Flow::Continue => {
                 let n = read(conn, &mut scratch.buffer)?;
                 if n == 0 {
-                    responder.finish(&mut scratch.reply);
-                    write_reply(conn, scratch)?;
-                    return Ok(Side::Peer);
+                    return last_words(conn, responder, scratch);
                 }
                 flow = responder.respond(&mut scratch.buffer[..n], &mut scratch.reply);
+                write_reply(conn, scratch, n)?;
             }
         }
-        write_reply(conn, scratch)?;
     }
+}
+
+/// The peer has ended: the service's last reply.
+fn last_words(
+    conn: &Conn,
+    responder: &mut dyn Responder,
+    scratch: &mut Scratch,
+) -> io::Result<Side> {
+    responder.finish(&mut scratch.reply);
+    write_reply(conn, scratch, 0)?;
+    Ok(Side::Peer)
 }
 
 fn read(conn: &Conn, buffer: &mut [u8]) -> io::Result<usize> {
@@ -67,8 +79,9 @@ fn read(conn: &Conn, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-fn write_reply(conn: &Conn, scratch: &Scratch) -> io::Result<()> {
-    check(&scratch.reply)?;
+/// Writes the reply to `input` bytes.
+fn write_reply(conn: &Conn, scratch: &Scratch, input: usize) -> io::Result<()> {
+    check(&scratch.reply, input)?;
     write_all(conn, &scratch.buffer[..scratch.reply.in_place_len()])?;
     write_all(conn, scratch.reply.own())
 }
@@ -89,14 +102,17 @@ fn write_all(conn: &Conn, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Throws away what is there, for a service that talks without listening.
-fn discard_input(conn: &Conn, scratch: &mut Scratch) -> io::Result<()> {
+/// Throws away what is there, for a service that talks without listening; how much that was, 0 at
+/// the peer's end, and `None` where nothing was.
+fn discard_input(conn: &Conn, scratch: &mut Scratch) -> io::Result<Option<usize>> {
     match conn.stream().recv_now(&mut scratch.buffer) {
-        Ok(n) => conn.received(n),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-        Err(error) => return Err(error),
+        Ok(n) => {
+            conn.received(n);
+            Ok(Some(n))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Our end, then what the peer still sends is read and thrown away until its end, within bounds.

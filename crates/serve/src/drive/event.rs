@@ -113,10 +113,14 @@ impl Drive {
                 }
                 Stage::Talking(Flow::Continue) => ready!(self.poll_turn(cx))?,
                 Stage::Talking(Flow::Again) => {
-                    discard_input(&self.conn)?;
                     let responder = self.responder.as_mut();
-                    let resume = |reply: &mut Reply| responder.resume(reply);
-                    Stage::Talking(answer(&self.conn, &mut self.unsent, resume)?)
+                    if discard_input(&self.conn)? == Some(0) {
+                        last_words(&self.conn, responder, &mut self.unsent)?;
+                        Stage::LastWords
+                    } else {
+                        let resume = |reply: &mut Reply| responder.resume(reply);
+                        Stage::Talking(answer(&self.conn, &mut self.unsent, resume)?)
+                    }
                 }
                 Stage::Talking(Flow::Close) => {
                     self.conn.stream().shutdown(Shutdown::Write)?;
@@ -149,14 +153,16 @@ impl Drive {
             let mut ready = ready!(watched.poll_readable(cx))?;
             match read_once(&self.conn, self.responder.as_mut(), &mut self.unsent)? {
                 Turn::Went { flow, drained } => {
-                    // A short read emptied the socket: waiting without asking again saves a call.
-                    if drained {
+                    // Edge-triggered, so the edge must not be lost. A short read is no proof that
+                    // nothing is left: it also ends at TCP's urgent mark, and on a Unix stream
+                    // behind passed descriptors. One poll(2) is cheaper than a read that fails.
+                    if drained && !self.conn.stream().wait_readable(Some(Duration::ZERO))? {
                         ready.clear_ready();
                     }
                     return Poll::Ready(Ok(Stage::Talking(flow)));
                 }
                 Turn::PeerEnded => return Poll::Ready(Ok(Stage::LastWords)),
-                // Edge-triggered: a spurious EAGAIN must not lose the edge, so ask the kernel.
+                // Nor is one EAGAIN: ask the kernel.
                 Turn::Blocked if self.conn.stream().wait_readable(Some(Duration::ZERO))? => {
                     return again(cx);
                 }
@@ -207,6 +213,9 @@ impl Drive {
             match discard_input(&self.conn)? {
                 Some(0) => break,
                 Some(n) => goodbye.drained += n as u64,
+                None if self.conn.stream().wait_readable(Some(Duration::ZERO))? => {
+                    return again(cx);
+                }
                 None => ready.clear_ready(),
             }
         }
@@ -259,11 +268,11 @@ fn read_once(conn: &Conn, responder: &mut dyn Responder, unsent: &mut Unsent) ->
         scratch.reply.clear();
         if n == 0 {
             responder.finish(&mut scratch.reply);
-            write_reply(conn, scratch, unsent)?;
+            write_reply(conn, scratch, 0, unsent)?;
             return Ok(Turn::PeerEnded);
         }
         let flow = responder.respond(&mut scratch.buffer[..n], &mut scratch.reply);
-        write_reply(conn, scratch, unsent)?;
+        write_reply(conn, scratch, n, unsent)?;
         Ok(Turn::Went { flow, drained: n < scratch.buffer.len() })
     })
 }
@@ -277,9 +286,18 @@ fn answer(
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.reply.clear();
         let flow = respond(&mut scratch.reply);
-        write_reply(conn, scratch, unsent)?;
+        write_reply(conn, scratch, 0, unsent)?;
         Ok(flow)
     })
+}
+
+/// The peer has ended: the service's last reply.
+fn last_words(conn: &Conn, responder: &mut dyn Responder, unsent: &mut Unsent) -> io::Result<()> {
+    let finish = |reply: &mut Reply| {
+        responder.finish(reply);
+        Flow::Close
+    };
+    answer(conn, unsent, finish).map(|_| ())
 }
 
 /// Throws away what is there; how much that was, and `None` where nothing was.
@@ -294,8 +312,14 @@ fn discard_input(conn: &Conn) -> io::Result<Option<usize>> {
     })
 }
 
-fn write_reply(conn: &Conn, scratch: &Scratch, unsent: &mut Unsent) -> io::Result<()> {
-    check(&scratch.reply)?;
+/// Writes the reply to `input` bytes, as much of it as the socket takes.
+fn write_reply(
+    conn: &Conn,
+    scratch: &Scratch,
+    input: usize,
+    unsent: &mut Unsent,
+) -> io::Result<()> {
+    check(&scratch.reply, input)?;
     write_some(conn, &scratch.buffer[..scratch.reply.in_place_len()], unsent)?;
     write_some(conn, scratch.reply.own(), unsent)
 }

@@ -11,6 +11,7 @@ use std::io;
 
 use sockeye_limits as limits;
 
+use crate::end::ServiceFault;
 use crate::responder::Reply;
 
 /// What a driver needs while it turns, and a waiting connection does not.
@@ -26,10 +27,30 @@ impl Scratch {
     }
 }
 
-/// A service that answers more at once than the driver will hold.
-fn check(reply: &Reply) -> io::Result<()> {
-    if reply.own().len() > limits::REPLY_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the service's reply is too long"));
+/// A service must not answer more at once than a driver will hold, nor with more of its input than
+/// came: behind it in the buffer are bytes of other connections.
+fn check(reply: &Reply, input: usize) -> io::Result<()> {
+    if reply.own().len() > limits::REPLY_MAX || reply.in_place_len() > input {
+        return Err(io::Error::other(ServiceFault));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::end::{End, Why};
+
+    /// Q4, L2: a service that answers too much ends its connection and shows nobody else's bytes.
+    #[test]
+    fn greedy_service() {
+        let mut reply = Reply::default();
+        reply.in_place(5);
+        assert!(check(&reply, 5).is_ok());
+        let error = check(&reply, 4).unwrap_err();
+        assert_eq!(End::failed(&error), End::ours(Why::Panic));
+        reply.clear();
+        reply.push(&vec![0; limits::REPLY_MAX + 1]);
+        assert!(check(&reply, 0).is_err());
+    }
 }

@@ -5,15 +5,17 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::task::{Context, Poll, ready};
 use std::thread;
 
+use sockeye_limits as limits;
 use sockeye_net::sys::watch::Watched;
 use sockeye_net::{DatagramSocket, Stream};
 use tokio::io::Interest;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::{Floor, Place, Served};
 use crate::connections::Connections;
@@ -27,6 +29,7 @@ pub(super) struct Loops {
     floor: Arc<Floor>,
     connections: Arc<Connections>,
     loops: Vec<Loop>,
+    datagrams: Mutex<Vec<AbortHandle>>,
 }
 
 struct Loop {
@@ -46,7 +49,7 @@ impl Loops {
         for _ in 1..floor.workers {
             loops.push(Loop::start()?);
         }
-        Ok(Loops { floor: Arc::new(floor), connections, loops })
+        Ok(Loops { floor: Arc::new(floor), connections, loops, datagrams: Mutex::default() })
     }
 
     /// The loop with the fewest connections.
@@ -58,13 +61,21 @@ impl Loops {
 
 impl Loop {
     fn start() -> io::Result<Loop> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
         let (sender, stopped) = oneshot::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        // The runtime is made in its own thread: one that found no thread could not be dropped here.
         let thread = thread::Builder::new().name("event loop".into()).spawn(move || {
-            // Ends when the sender is dropped; tasks that are left are dropped with the runtime.
-            let _ = runtime.block_on(stopped);
+            let made = Builder::new_current_thread().enable_all().build();
+            let runtime = match made {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            if tell.send(Ok(runtime.handle().clone())).is_ok() {
+                // Ends when the sender is dropped; tasks that are left are dropped with the runtime.
+                let _ = runtime.block_on(stopped);
+            }
         })?;
+        let handle = told.recv().map_err(io::Error::other)??;
         let running = Mutex::new(Some((sender, thread)));
         Ok(Loop { handle, load: Arc::default(), running })
     }
@@ -108,7 +119,7 @@ impl Drop for Load {
 
 impl Place for Loops {
     fn connection(&self, admission: Admission, stream: Stream) {
-        let served = Served::begin(&self.connections, admission, stream);
+        let served = Served::begin(&self.connections, admission, stream, Why::Drain);
         let chosen = self.emptiest();
         let drive = Drive::new(Arc::clone(served.entry.conn()), self.floor.service.respond());
         let load = Load::add(&chosen.load);
@@ -120,12 +131,18 @@ impl Place for Loops {
         for one in self.loops.iter().take(self.floor.datagram_workers()) {
             let worker = self.floor.datagram_worker(&socket);
             let (floor, socket) = (Arc::clone(&self.floor), Arc::clone(&socket));
-            one.handle.spawn(async move {
-                // Only a loop that is shutting down ends this.
-                let _ = serve_datagrams(worker, socket, &floor).await;
-            });
+            // An error here is the loop shutting down.
+            let serve = async move { serve_datagrams(worker, socket, &floor).await };
+            let task = one.handle.spawn(serve).abort_handle();
+            self.datagrams.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         }
         Ok(())
+    }
+
+    fn stop_datagrams(&self) {
+        let tasks =
+            std::mem::take(&mut *self.datagrams.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.iter().for_each(AbortHandle::abort);
     }
 
     fn cut(&self) {
@@ -154,14 +171,20 @@ async fn serve_datagrams(
     loop {
         let mut ready = watched.readable().await?;
         match worker.receive(&socket) {
-            Ok(_) if worker.took_all() => ready.retain_ready(),
-            // A batch that is not full emptied the socket.
+            // A batch that is not full emptied the socket, unless an error cut it short: ask.
+            Ok(_) if worker.took_all() || socket.is_readable()? => ready.retain_ready(),
             Ok(_) => ready.clear_ready(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready.clear_ready();
+                if !socket.is_readable()? {
+                    ready.clear_ready();
+                }
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                floor.tell_datagram_error(&endpoint, error);
+                tokio::time::sleep(limits::ACCEPT_PAUSE_MAX).await;
+                continue;
+            }
         }
         let mut first = 0;
         while let Err(next) = worker.send(&socket, first) {
@@ -169,7 +192,7 @@ async fn serve_datagrams(
             watched.writable().await?.clear_ready();
         }
         floor.tell_refusals(&endpoint, worker.refusals());
-        if floor.once {
+        if floor.once && worker.has_served() {
             floor.hall.take_turn();
             return Ok(());
         }

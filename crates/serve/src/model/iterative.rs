@@ -51,7 +51,7 @@ impl Iterative {
 
 impl Place for Iterative {
     fn connection(&self, admission: Admission, stream: Stream) {
-        let served = Served::begin(&self.connections, admission, stream);
+        let served = Served::begin(&self.connections, admission, stream, Why::Drain);
         if let Some(next) = &*self.next.lock().unwrap_or_else(PoisonError::into_inner) {
             // The thread outlives the sender; after `stop` the connection is dropped and told.
             let _ = next.send(served);
@@ -62,12 +62,15 @@ impl Place for Iterative {
         self.datagrams.serve(socket)
     }
 
+    fn stop_datagrams(&self) {
+        self.datagrams.stop();
+    }
+
     fn cut(&self) {
         self.connections.cut_all(Why::Drain);
     }
 
     fn stop(&self) {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.datagrams.stop();
     }
 }

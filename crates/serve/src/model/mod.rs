@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sockeye_limits as limits;
-use sockeye_net::{Address, DatagramSocket, Stream, Transport};
+use sockeye_net::{Address, DatagramSocket, Error, Operation, Stream, Transport};
 use tokio::sync::watch;
 
 use crate::connections::{Connections, Deadlines, Entry};
 use crate::datagram::{self, Duty, Refusals};
+use crate::end::Why;
 use crate::event::Event;
 use crate::hall::{Admission, Hall, Outcome};
 use crate::service::Service;
@@ -120,7 +121,8 @@ impl Floor {
     fn datagram_duty(&self, socket: &DatagramSocket) -> Duty {
         let workers = u32::try_from(self.datagram_workers()).unwrap_or(u32::MAX);
         let rate = self.source_rate.map(|rate| (rate / workers).max(1));
-        Duty { rate, once: self.once, segments: socket.transport() == Transport::Udp }
+        let udp = socket.transport() == Transport::Udp;
+        Duty { rate, once: self.once, udp, packet_info: socket.has_packet_info() }
     }
 
     /// A worker for a datagram socket in this process.
@@ -128,6 +130,11 @@ impl Floor {
         let hall = Arc::clone(&self.hall);
         let permits = Box::new(move |source: &Address| hall.permits(source));
         datagram::Worker::new(&self.service, self.datagram_duty(socket), permits)
+    }
+
+    fn tell_datagram_error(&self, endpoint: &str, error: io::Error) {
+        let error = Error::new(Operation::Receive, endpoint, error).to_string();
+        self.hall.event(&Event::Error { endpoint: Some(endpoint), error: &error });
     }
 
     fn tell_refusals(&self, endpoint: &str, refusals: Vec<Refusals>) {
@@ -148,6 +155,9 @@ pub(crate) trait Place: Send + Sync {
     /// # Errors
     /// Where the workers cannot be made.
     fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()>;
+
+    /// Takes no more datagrams.
+    fn stop_datagrams(&self);
 
     /// The access lists are others from now on.
     fn access_changed(&self) {}
@@ -183,13 +193,20 @@ struct Served {
 }
 
 impl Served {
-    fn begin(connections: &Arc<Connections>, admission: Admission, stream: Stream) -> Served {
-        Served { admission: Some(Box::new(admission)), entry: connections.enter(stream) }
+    /// Takes a connection in; where nobody serves it to its end, `unserved` is its end.
+    fn begin(
+        connections: &Arc<Connections>,
+        admission: Admission,
+        stream: Stream,
+        unserved: Why,
+    ) -> Served {
+        let admission = Box::new(admission.unless_served(unserved));
+        Served { admission: Some(admission), entry: connections.enter(stream) }
     }
 
     fn end(mut self, end: crate::End) {
         if let Some(admission) = self.admission.take() {
-            admission.close(Outcome::of(end, self.entry.conn().counts()));
+            admission.close(Outcome::of(end, Some(self.entry.conn().counts())));
         }
     }
 }
@@ -197,8 +214,9 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         if let Some(admission) = self.admission.take() {
-            let end = crate::End::ours(crate::Why::Panic);
-            admission.close(Outcome::of(end, self.entry.conn().counts()));
+            let why = if std::thread::panicking() { Why::Panic } else { admission.unserved() };
+            let end = crate::End::ours(why);
+            admission.close(Outcome::of(end, Some(self.entry.conn().counts())));
         }
     }
 }

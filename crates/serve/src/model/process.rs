@@ -34,6 +34,8 @@ pub(super) struct Pool {
     wake: Notify,
     /// The pool stops.
     over: watch::Sender<bool>,
+    /// No more datagrams are taken.
+    datagrams_over: watch::Sender<bool>,
     /// Counts changes of the access lists, which datagram workers have copies of.
     access: watch::Sender<u64>,
     /// How many workers there are, datagram workers counted.
@@ -53,6 +55,8 @@ struct State {
     deaths: u32,
     last_death: Option<Instant>,
     next_start: Option<Instant>,
+    /// The last attempt to start a worker failed, and that was told.
+    hiring_failed: bool,
     over: bool,
 }
 
@@ -93,6 +97,7 @@ impl Pool {
             state: Mutex::default(),
             wake: Notify::new(),
             over: watch::Sender::new(false),
+            datagrams_over: watch::Sender::new(false),
             access: watch::Sender::new(0),
             living: watch::Sender::new(0),
             itself: itself.clone(),
@@ -147,12 +152,14 @@ impl Pool {
         self.wait_for_turn().await;
         let died = match Employee::hire(&self) {
             Ok(mut employee) => {
+                self.can_hire_again();
                 let left = employee.serve_connections(&self).await;
                 employee.farewell(&self, left).await
             }
             Err(error) => {
                 self.cannot_hire(&error);
                 self.state().free -= 1;
+                self.shed();
                 true
             }
         };
@@ -190,15 +197,40 @@ impl Pool {
             if died {
                 state.note_death(Instant::now());
             }
-            if state.over {
+            if state.over || *self.datagrams_over.borrow() {
                 return;
             }
         }
     }
 
+    /// Where no worker can be had at all, those who wait for one are told so by their end.
+    fn shed(&self) {
+        let jobs = {
+            let mut state = self.state();
+            // This one is counted still.
+            if state.workers > 1 {
+                return;
+            }
+            std::mem::take(&mut state.jobs)
+        };
+        for (admission, _) in jobs {
+            admission.close(Outcome::of(End::ours(Why::Overload), Some((0, 0))));
+        }
+    }
+
     fn cannot_hire(&self, error: &io::Error) {
-        let error = format!("cannot start a worker process: {error}. Raise `ulimit -u`.");
-        self.floor.hall.event(&Event::Error { endpoint: "process model", error: &error });
+        if std::mem::replace(&mut self.state().hiring_failed, true) {
+            return;
+        }
+        let limit = if error.kind() == io::ErrorKind::WouldBlock { "-u" } else { "-n" };
+        let error = format!("cannot start a worker process: {error}. Raise `ulimit {limit}`.");
+        self.floor.hall.event(&Event::Error { endpoint: None, error: &error });
+    }
+
+    fn can_hire_again(&self) {
+        if std::mem::take(&mut self.state().hiring_failed) {
+            self.floor.hall.event(&Event::Recovered { endpoint: None });
+        }
     }
 
     /// Holds a start back where workers have died one after another.
@@ -224,9 +256,12 @@ impl Pool {
 
     /// Resolves when the pool stops.
     async fn over(&self) {
-        let mut over = self.over.subscribe();
-        // The sender lives in the pool, which outlives its workers' tasks.
-        let _ = over.wait_for(|over| *over).await;
+        is_set(&self.over).await;
+    }
+
+    /// Resolves when no more datagrams are taken.
+    async fn no_more_datagrams(&self) {
+        is_set(&self.datagrams_over).await;
     }
 
     fn is_above_size(&self) -> bool {
@@ -244,6 +279,11 @@ impl Pool {
     }
 }
 
+async fn is_set(flag: &watch::Sender<bool>) {
+    // The sender is borrowed, so it lives.
+    let _ = flag.subscribe().wait_for(|set| *set).await;
+}
+
 impl Place for Pool {
     fn connection(&self, admission: Admission, stream: Stream) {
         self.push((admission, stream));
@@ -256,6 +296,10 @@ impl Place for Pool {
             self.spawn(move |pool| pool.employ_for(socket));
         }
         Ok(())
+    }
+
+    fn stop_datagrams(&self) {
+        self.datagrams_over.send_replace(true);
     }
 
     fn access_changed(&self) {
@@ -274,8 +318,9 @@ impl Place for Pool {
             std::mem::take(&mut state.jobs)
         };
         self.over.send_replace(true);
+        self.stop_datagrams();
         for (admission, _) in jobs {
-            admission.close(Outcome::of(End::ours(Why::Drain), (0, 0)));
+            admission.close(Outcome::of(End::ours(Why::Drain), Some((0, 0))));
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Threads {
     floor: Arc<Floor>,
     connections: Arc<Connections>,
     datagrams: DatagramThreads,
+    /// The system had no thread for the last connection; it is told once.
+    overloaded: AtomicBool,
 }
 
 impl Threads {
@@ -28,13 +30,13 @@ impl Threads {
         let connections = Connections::new(floor.deadlines)?;
         let floor = Arc::new(floor);
         let datagrams = DatagramThreads::new(Arc::clone(&floor));
-        Ok(Threads { floor, connections, datagrams })
+        Ok(Threads { floor, connections, datagrams, overloaded: AtomicBool::new(false) })
     }
 }
 
 impl Place for Threads {
     fn connection(&self, admission: Admission, stream: Stream) {
-        let served = Served::begin(&self.connections, admission, stream);
+        let served = Served::begin(&self.connections, admission, stream, Why::Overload);
         let floor = Arc::clone(&self.floor);
         let work = move || {
             let mut responder = floor.service.respond();
@@ -43,12 +45,23 @@ impl Place for Threads {
             served.end(end);
         };
         let thread = thread::Builder::new().name("connection".into());
-        if let Err(error) = thread.stack_size(limits::THREAD_STACK).spawn(work) {
-            // The closure is dropped, and with it the connection, which tells its own end.
-            let error = format!(
-                "cannot start a thread: {error}. Raise `ulimit -u`, or lower --max-connections."
-            );
-            self.floor.hall.event(&Event::Error { endpoint: "thread model", error: &error });
+        // Where there is no thread, the closure is dropped, and with it the connection, which tells
+        // its own end.
+        match thread.stack_size(limits::THREAD_STACK).spawn(work) {
+            Ok(_) => {
+                if self.overloaded.swap(false, Ordering::Relaxed) {
+                    self.floor.hall.event(&Event::Recovered { endpoint: None });
+                }
+            }
+            Err(error) => {
+                if !self.overloaded.swap(true, Ordering::Relaxed) {
+                    let error = format!(
+                        "cannot start a thread: {error}. Raise `ulimit -u`, or lower \
+                         --max-connections."
+                    );
+                    self.floor.hall.event(&Event::Error { endpoint: None, error: &error });
+                }
+            }
         }
     }
 
@@ -56,13 +69,16 @@ impl Place for Threads {
         self.datagrams.serve(socket)
     }
 
+    fn stop_datagrams(&self) {
+        self.datagrams.stop();
+    }
+
     fn cut(&self) {
         self.connections.cut_all(Why::Drain);
     }
 
-    fn stop(&self) {
-        self.datagrams.stop();
-    }
+    /// Threads end with their connections.
+    fn stop(&self) {}
 }
 
 /// Threads that block on datagram sockets.
@@ -86,12 +102,17 @@ impl DatagramThreads {
             let shared = Arc::clone(&socket);
             let work = move || {
                 let endpoint = shared.endpoint().to_string();
-                while !stopped.load(Ordering::SeqCst) {
-                    if !one_batch(&mut worker, &shared, &stopped) {
+                loop {
+                    if let Err(error) = one_batch(&mut worker, &shared) {
+                        floor.tell_datagram_error(&endpoint, error);
+                        thread::sleep(limits::ACCEPT_PAUSE_MAX);
+                    }
+                    // What a socket that was shut down seems to receive is nothing.
+                    if stopped.load(Ordering::SeqCst) {
                         break;
                     }
                     floor.tell_refusals(&endpoint, worker.refusals());
-                    if floor.once {
+                    if floor.once && worker.has_served() {
                         floor.hall.take_turn();
                         break;
                     }
@@ -119,21 +140,20 @@ impl DatagramThreads {
     }
 }
 
-/// Takes and answers one batch; false where the socket is of no use any more.
-fn one_batch(worker: &mut Worker, socket: &DatagramSocket, stopped: &AtomicBool) -> bool {
+/// Takes and answers one batch, or finds that there is none.
+fn one_batch(worker: &mut Worker, socket: &DatagramSocket) -> io::Result<()> {
     match worker.receive(socket) {
-        Ok(_) if stopped.load(Ordering::SeqCst) => false,
         Ok(_) => {
             let mut first = 0;
             while let Err(next) = worker.send(socket, first) {
                 first = next;
-                if socket.wait_writable().is_err() {
-                    return false;
-                }
+                socket.wait_writable()?;
             }
-            true
+            Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.wait_readable().is_ok(),
-        Err(_) => false,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            socket.wait_readable().map(|_| ())
+        }
+        Err(error) => Err(error),
     }
 }

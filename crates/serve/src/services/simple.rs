@@ -12,6 +12,14 @@ impl Responder for Upper {
         reply.in_place(input.len());
         Flow::Continue
     }
+
+    fn datagram(&mut self, input: &mut [u8], reply: &mut Reply) {
+        // What has no lower case stays as it is, and that is all that a loop consists of.
+        if !input.iter().any(u8::is_ascii_lowercase) {
+            reply.bounce();
+        }
+        self.respond(input, reply);
+    }
 }
 
 /// The same bytes back.

@@ -73,7 +73,7 @@ pub fn serve_main(service: Service) -> ExitCode {
 
 fn serve_one(service: Service) -> Result<(), Failure> {
     let name = service.name();
-    let parsed = serve::ServeProgram::command().name(name).try_get_matches();
+    let parsed = serve::program(name).try_get_matches();
     let matches = parsed.map_err(|error| usage::from_clap(&error))?;
     let program = serve::ServeProgram::from_arg_matches(&matches)
         .map_err(|error| usage::from_clap(&error))?;
@@ -110,8 +110,8 @@ fn worker(find: impl Fn(&str) -> Option<Service>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!(
-                "sockeye: cannot work as a worker process: {error}. SOCKEYE_WORKER is for the \
-                 server itself; unset it."
+                "sockeye: cannot work as a worker process: {error}. Raise `ulimit -u` and `ulimit \
+                 -n`; if no server started this, unset SOCKEYE_WORKER."
             );
             ExitCode::FAILURE
         }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sockeye_net::shown;
 
 /// Why a command failed.
@@ -52,6 +52,11 @@ pub(crate) fn from_clap(error: &clap::Error) -> Failure {
                 "no command: it is serve or connect; see `sockeye --help`".into(),
             );
         }
+        ErrorKind::UnknownArgument => {
+            if let Some(hint) = from_netcat(error) {
+                return Failure::Usage(hint);
+            }
+        }
         _ => {}
     }
     let said = text
@@ -59,9 +64,32 @@ pub(crate) fn from_clap(error: &clap::Error) -> Failure {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
+        // clap's advice to write `-- -p` leads nowhere here.
+        .filter(|line| !line.starts_with("tip: to pass"))
+        .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "))
+        .map(|line| line.trim_end_matches(':'));
     let said: Vec<&str> = said.collect();
     Failure::Usage(format!("{}; see --help", said.join("; ")))
+}
+
+/// What people know from netcat, by the word that was not understood.
+const NETCAT: [(&str, &str); 6] = [
+    ("-l", "to listen, run `sockeye serve`"),
+    ("-p", "a port is an endpoint: write `sockeye serve 9000`"),
+    ("-u", "UDP is an endpoint: write udp://HOST:PORT"),
+    ("-U", "a Unix socket is an endpoint: write unix:PATH"),
+    ("-w", "write --timeout 3s"),
+    ("-N", "the end of input is passed on always; leave it out"),
+];
+
+/// An argument of netcat's, and what to write instead.
+fn from_netcat(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    if word.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(format!("unexpected {word:?}: host and port are one word, HOST:{word}"));
+    }
+    let (_, hint) = NETCAT.iter().find(|(option, _)| option == word)?;
+    Some(format!("no option {word}: {hint}"))
 }
 
 #[cfg(test)]

@@ -4,15 +4,20 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use sockeye_limits as limits;
 use sockeye_net::Endpoint;
 
 /// A time span: `500ms`, `10s`, `1m 30s`, or a bare number of seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Ok(Duration::from_secs(seconds.into()));
+    let span = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => humantime::parse_duration(text)
+            .map_err(|error| format!("not a time ({error}): write 500ms, 10s or 1m"))?,
+    };
+    if span > limits::LONGEST_TIME {
+        return Err("too long: at most ten years; write 500ms, 10s or 1m".into());
     }
-    humantime::parse_duration(text)
-        .map_err(|error| format!("not a time ({error}): write 500ms, 10s or 1m"))
+    Ok(span)
 }
 
 /// A time span that is more than nothing.
@@ -55,6 +60,7 @@ mod tests {
         assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(duration("soon").is_err() && duration("").is_err() && duration("-1s").is_err());
+        assert!(duration("300000000000y").is_err() && duration("11y").is_err());
         assert!(positive_duration("0").is_err());
         assert_eq!(mode("0660"), Ok(0o660));
         assert!(mode("0999").is_err() && mode("7777").is_err());

@@ -143,6 +143,7 @@ impl Prompt<'_> {
 
     /// Shows what comes until a line is typed; `None` where the peer ends.
     async fn await_line(&mut self) -> Result<Option<Typed>, Error> {
+        let mut quiet = Instant::now();
         loop {
             // What comes faster than the terminal shows it waits in the socket.
             let settled = self.console.is_settled();
@@ -151,11 +152,14 @@ impl Prompt<'_> {
                     Event::Typed(typed) => return Ok(Some(typed)),
                     Event::Printed => {}
                 },
-                got = self.line.receive(&mut self.buffer), if settled => {
+                got = self.line.receive(&mut self.buffer), if settled && Instant::now() >= quiet => {
                     if self.show(got)? == Peer::Ended {
                         return Ok(None);
                     }
+                    quiet = Instant::now() + limits::PROMPT_PACE;
                 }
+                // rustyline shows what is there before it looks at keys: give it time for those.
+                () = tokio::time::sleep_until(quiet), if Instant::now() < quiet => {}
             }
         }
     }

@@ -173,13 +173,13 @@ impl Employee {
             report = self.control.report() => report,
             () = pool.over() => {
                 let end = End::ours(Why::Drain);
-                admission.close(Outcome::of(end, (0, 0)));
+                admission.close(Outcome::of(end, None));
                 return Err(Left::Dismissed);
             }
         };
         match report {
             Ok(Report::Done { end, bytes_in, bytes_out }) => {
-                admission.close(Outcome::of(end, (bytes_in, bytes_out)));
+                admission.close(Outcome::of(end, Some((bytes_in, bytes_out))));
                 Ok(())
             }
             _ => Err(Left::Died(Some(admission))),
@@ -210,7 +210,7 @@ impl Employee {
                 },
                 // The sender lives in the pool.
                 _ = changes.changed() => return Left::Outdated,
-                () = pool.over() => return Left::Dismissed,
+                () = pool.no_more_datagrams() => return Left::Dismissed,
             }
         }
     }
@@ -242,7 +242,7 @@ impl Employee {
         pool.floor.hall.event(&Event::WorkerDied { worker, signal, exit });
         if let Some(admission) = admission {
             let end = End::ours(Why::WorkerDied);
-            admission.close(Outcome { signal, exit, ..Outcome::of(end, (0, 0)) });
+            admission.close(Outcome { signal, exit, ..Outcome::of(end, None) });
         }
         true
     }

@@ -4,6 +4,9 @@ mod args;
 mod settings;
 mod talk;
 
+use sockeye_limits as limits;
+use sockeye_net::sys::require_descriptors;
+
 pub(crate) use args::{ConnectArgs, ConnectConfig};
 pub(crate) use settings::ConnectSettings;
 
@@ -12,7 +15,14 @@ pub(crate) use settings::ConnectSettings;
 /// # Errors
 /// Whatever did not end cleanly; shown, one line of cause and remedy.
 pub(crate) fn run(settings: ConnectSettings) -> Result<(), anyhow::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // tokio would panic where descriptors are short.
+    let runtime = require_descriptors(limits::RUNTIME_DESCRIPTORS)
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build())
+        .map_err(|error| {
+            anyhow::anyhow!(
+                "cannot start an event loop: {error}. Raise `ulimit -n`, or free memory."
+            )
+        })?;
     let result = runtime.block_on(talk::converse(&settings));
     // A thread may wait for input that nobody wants any more.
     runtime.shutdown_background();

@@ -252,10 +252,9 @@ fn either<T>(
 
 fn refuse_endpoint(endpoint: &Endpoint) -> Result<(), String> {
     match endpoint {
-        Endpoint::Tls(_) => Err(format!(
-            "{endpoint} needs TLS, which comes with `sockeye exec` in a later version: use tcp:// \
-             or unix: until then"
-        )),
+        Endpoint::Tls(_) => {
+            Err(format!("{endpoint}: this version has no TLS; use tcp:// or unix:"))
+        }
         Endpoint::Tcp(at) | Endpoint::Udp(at) if at.port == 0 => {
             Err(format!("{endpoint} has port 0, where nobody can listen: name the server's port"))
         }
@@ -294,7 +293,7 @@ mod tests {
             (&["udp://h:9", "--whole", "--lines"], "--whole and --lines"),
             (&["udp://h:9", "--per-message"], "leave it out"),
             (&["unix:./s", "--source=::1"], "--source is for TCP and UDP"),
-            (&["tls://h:9"], "exec"),
+            (&["tls://h:9"], "no TLS"),
             (&["h:0"], "port 0"),
         ];
         for (words, what) in cases {

@@ -1,8 +1,10 @@
 //! `--allow` and `--deny`: blocks written out, and files of blocks that SIGHUP reads again.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 
 use ipnet::IpNet;
+use sockeye_limits as limits;
 use sockeye_net::access::{AccessList, parse_block, parse_file};
 
 /// Where the access lists come from.
@@ -62,11 +64,25 @@ fn read(words: &[String]) -> Result<Vec<IpNet>, String> {
         match word.strip_prefix('@') {
             None => blocks.push(parse_block(word)?),
             Some(path) => {
-                let text = fs::read_to_string(path)
+                let text = read_list(path)
                     .map_err(|error| format!("cannot read the list {path}: {error}"))?;
                 blocks.extend(parse_file(&text).map_err(|error| format!("{path}: {error}"))?);
             }
         }
     }
     Ok(blocks)
+}
+
+/// The text of a list. It is read while a server serves, so it must be a file that ends.
+fn read_list(path: &str) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    let read = File::open(path)?.take(limits::ACCESS_BYTES).read_to_string(&mut text)?;
+    if read as u64 == limits::ACCESS_BYTES {
+        let most = limits::ACCESS_BYTES;
+        return Err(io::Error::other(format!("it is longer than {most} bytes")));
+    }
+    Ok(text)
 }

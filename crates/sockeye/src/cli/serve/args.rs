@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, Parser};
 use serde::Deserialize;
 use sockeye_limits as limits;
 use sockeye_net::{Family, SocketOption, units};
@@ -22,7 +22,11 @@ Examples:
   sockeye serve echo 7000 unix:./s.sock       one service on two endpoints
   sockeye serve --model process               a process a connection
   sockeye serve chargen 0 --json              a port of the system's choice, told as JSON
-  sockeye serve upper 0.0.0.0:9000 --allow 192.0.2.0/24 --idle-timeout 30s";
+  sockeye serve upper 0.0.0.0:9000 --allow 192.0.2.0/24 --idle-timeout 30s
+
+A TIME is 500ms, 10s or 1m; a bare number is seconds. Each option can also be set by SOCKEYE_NAME in
+the environment, or by its name in [serve] of config.toml. Arguments beat the environment, which
+beats config.toml.";
 
 /// The program that [`crate::serve_main`] makes of one service.
 #[derive(Debug, Parser)]
@@ -36,13 +40,31 @@ pub(crate) struct ServeProgram {
     pub(crate) args: ServeArgs,
 }
 
+/// The command line of the program of one service.
+pub(crate) fn program(name: &'static str) -> clap::Command {
+    let examples = format!(
+        "Examples:\n  {name} 9000 unix:./s.sock\n  {name} --model process udp://127.0.0.1:9000"
+    );
+    ServeProgram::command()
+        .name(name)
+        .about(format!("Serve {name} on endpoints under a concurrency model"))
+        .long_about(None)
+        .mut_arg("words", |words| {
+            words.value_name("ENDPOINT").help(
+                "PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unixgram:PATH. \
+                 Without endpoints: TCP and UDP on 127.0.0.1:9000",
+            )
+        })
+        .after_help(examples)
+}
+
 /// Arguments of `sockeye serve`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// A service (upper, echo, discard, daytime, qotd, chargen, time; upper where none is named),
-    /// then endpoints: PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:PATH,
-    /// unixgram:PATH. Without endpoints: TCP and UDP on 127.0.0.1:9000.
+    /// then endpoints: PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or ./PATH,
+    /// unix:@ABSTRACT, unixgram:PATH. Without endpoints: TCP and UDP on 127.0.0.1:9000.
     #[arg(value_name = "SERVICE|ENDPOINT")]
     words: Vec<OsString>,
 

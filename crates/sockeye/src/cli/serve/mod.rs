@@ -4,14 +4,15 @@ mod access;
 mod args;
 mod print;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use sockeye_net::activation::{self, Activated};
+use sockeye_net::endpoint::ParseEndpointError;
 use sockeye_net::{BindOptions, Endpoint, options};
 use sockeye_serve::{ServeError, Server, Service, Settings};
 
-pub(crate) use args::{ServeArgs, ServeConfig, ServeProgram};
+pub(crate) use args::{ServeArgs, ServeConfig, ServeProgram, program};
 
 use super::usage::Failure;
 use print::Printer;
@@ -102,19 +103,32 @@ fn words(words: &[OsString], services: &[Service]) -> Result<(Service, Vec<Endpo
     let first = services.first().ok_or("there is no service to serve")?;
     let rest = if found.is_some() { &words[1..] } else { words };
     let mut endpoints = Vec::with_capacity(rest.len());
-    for (position, word) in rest.iter().enumerate() {
-        let parsed = Endpoint::parse_os(word).map_err(|error| {
-            let word = word.to_string_lossy();
-            let plain = word.bytes().all(|b| b.is_ascii_alphabetic());
-            if position == 0 && found.is_none() && plain {
-                let names: Vec<&str> = services.iter().map(Service::name).collect();
-                let names = names.join(", ");
-                format!("{word:?} is neither a service ({names}) nor an endpoint (tcp://HOST:PORT)")
-            } else {
-                format!("{word:?} is not an endpoint: {error}")
-            }
-        })?;
-        endpoints.push(parsed);
+    for word in rest {
+        let parsed = Endpoint::parse_os(word);
+        endpoints.push(parsed.map_err(|error| not_an_endpoint(word, &error, found, services))?);
     }
     Ok((found.unwrap_or(first).clone(), endpoints))
+}
+
+/// What is wrong with a word that should be an endpoint: it may be a service in the wrong place.
+fn not_an_endpoint(
+    word: &OsStr,
+    error: &ParseEndpointError,
+    found: Option<&Service>,
+    services: &[Service],
+) -> String {
+    let word = word.to_string_lossy();
+    let is_service = services.iter().any(|service| service.name() == word);
+    match found {
+        Some(named) if is_service => {
+            format!("{word:?}: a server has one service, and {} is named already", named.name())
+        }
+        None if is_service => format!("{word:?}: the service comes first, then the endpoints"),
+        None if word.bytes().all(|b| b.is_ascii_alphabetic()) => {
+            let names: Vec<&str> = services.iter().map(Service::name).collect();
+            let names = names.join(", ");
+            format!("{word:?} is neither a service ({names}) nor an endpoint (tcp://HOST:PORT)")
+        }
+        _ => format!("{word:?} is not an endpoint: {error}"),
+    }
 }

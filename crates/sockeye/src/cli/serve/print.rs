@@ -124,7 +124,8 @@ fn text(event: &Event<'_>, verbose: bool) -> Option<String> {
             if verbose && !options.is_empty() { format!("{line} · {options}") } else { line }
         }
         Event::Error { error, .. } => shown::line(error),
-        Event::Recovered { endpoint } => format!("accepting again on {endpoint}"),
+        Event::Recovered { endpoint: Some(endpoint) } => format!("accepting again on {endpoint}"),
+        Event::Recovered { endpoint: None } => "enough threads or processes again".into(),
         Event::WorkerDied { worker, signal: Some(signal), .. } => {
             format!("worker process {worker} was killed by signal {signal}; it is replaced")
         }
@@ -141,6 +142,7 @@ fn text(event: &Event<'_>, verbose: bool) -> Option<String> {
         Event::Lost { count } => format!("{count} events lost, their reader is too slow"),
         Event::Draining { open: 0 } => return None,
         Event::Draining { open } => format!("no new connections; waiting for {open} to finish"),
+        Event::Drained { served: 1, cut } => format!("done: 1 connection served, {cut} cut"),
         Event::Drained { served, cut } => format!("done: {served} connections served, {cut} cut"),
         _ if verbose => return connection_text(event),
         _ => return None,
@@ -163,9 +165,14 @@ fn connection_text(event: &Event<'_>) -> Option<String> {
             ..
         } => {
             let first = if *closed_first == Side::Peer { "peer" } else { "we" };
+            let moved = match (bytes_in, bytes_out) {
+                (Some(bytes_in), Some(bytes_out)) => {
+                    format!("{bytes_in} bytes in, {bytes_out} out")
+                }
+                _ => "bytes unknown".into(),
+            };
             format!(
-                "#{connection} {peer} closed: {why:?}, {first} first, {bytes_in} bytes in, \
-                 {bytes_out} out, {duration_ms:.1} ms"
+                "#{connection} {peer} closed: {why}, {first} first, {moved}, {duration_ms:.1} ms"
             )
         }
         Event::Refused { endpoint, peer, why, count } => {
