@@ -35,6 +35,7 @@ pub(crate) struct Conn {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     cut: AtomicU8,
+    tcp: bool,
     clock: Arc<AwakeClock>,
 }
 
@@ -44,6 +45,11 @@ const CUTS: [Why; 3] = [Why::IdleTimeout, Why::MaxLifetime, Why::Drain];
 impl Conn {
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// True for TCP, false for a Unix stream.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.tcp
     }
 
     /// Notes that `n` bytes came. Only the driver writes the counters, so no atomic addition.
@@ -133,7 +139,7 @@ impl Connections {
     }
 
     /// Takes a connection in.
-    pub(crate) fn enter(self: &Arc<Self>, stream: Stream) -> Entry {
+    pub(crate) fn enter(self: &Arc<Self>, stream: Stream, tcp: bool) -> Entry {
         let now = self.clock.now();
         let conn = Arc::new(Conn {
             stream,
@@ -142,6 +148,7 @@ impl Connections {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             cut: AtomicU8::new(0),
+            tcp,
             clock: Arc::clone(&self.clock),
         });
         let key = self.lock().insert(Arc::clone(&conn));

@@ -182,6 +182,11 @@ impl Admission {
         self
     }
 
+    /// True where it came over IP.
+    pub(crate) fn is_inet(&self) -> bool {
+        self.peer.address.inet().is_some()
+    }
+
     pub(crate) fn unserved(&self) -> Why {
         self.unserved
     }

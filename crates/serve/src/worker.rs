@@ -139,7 +139,8 @@ fn serve(
     stream: Stream,
     scratch: &mut Scratch,
 ) -> Report {
-    let entry = connections.enter(stream);
+    // The blocking driver, which serves here, asks nothing of the transport.
+    let entry = connections.enter(stream, false);
     let end = catch_unwind(AssertUnwindSafe(|| {
         let mut responder = service.respond();
         blocking::drive(entry.conn(), responder.as_mut(), scratch)

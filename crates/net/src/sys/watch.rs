@@ -6,8 +6,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
@@ -80,6 +81,14 @@ impl<T: AsFd> Watched<T> {
     /// Where the runtime is shutting down.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready<'_, T>>> {
         self.0.poll_write_ready(cx)
+    }
+
+    /// True where the socket has urgent data, or has had some, or its peer has ended: what makes a
+    /// read end early. Costs no system call. The socket must be watched for
+    /// [`Interest::PRIORITY`] too.
+    pub fn may_read_short(&self) -> bool {
+        let ready = pin!(self.0.ready(Interest::PRIORITY));
+        ready.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// The socket.

@@ -153,16 +153,14 @@ impl Drive {
             let mut ready = ready!(watched.poll_readable(cx))?;
             match read_once(&self.conn, self.responder.as_mut(), &mut self.unsent)? {
                 Turn::Went { flow, drained } => {
-                    // Edge-triggered, so the edge must not be lost. A short read is no proof that
-                    // nothing is left: it also ends at TCP's urgent mark, and on a Unix stream
-                    // behind passed descriptors. One poll(2) is cheaper than a read that fails.
-                    if drained && !self.conn.stream().wait_readable(Some(Duration::ZERO))? {
+                    // Edge-triggered, so the edge must not be lost.
+                    if drained && !has_more(&self.conn, watched)? {
                         ready.clear_ready();
                     }
                     return Poll::Ready(Ok(Stage::Talking(flow)));
                 }
                 Turn::PeerEnded => return Poll::Ready(Ok(Stage::LastWords)),
-                // Nor is one EAGAIN: ask the kernel.
+                // One EAGAIN may be spurious: ask the kernel.
                 Turn::Blocked if self.conn.stream().wait_readable(Some(Duration::ZERO))? => {
                     return again(cx);
                 }
@@ -223,6 +221,16 @@ impl Drive {
     }
 }
 
+/// Whether there is more behind a short read. Usually not; but a read also ends at TCP's urgent mark,
+/// which the event loop tells of, and on a Unix stream behind passed descriptors, of which nobody
+/// tells but the kernel, when asked.
+fn has_more(conn: &Conn, watched: &Watched<Conn>) -> io::Result<bool> {
+    if conn.is_tcp() && !watched.may_read_short() {
+        return Ok(false);
+    }
+    conn.stream().wait_readable(Some(Duration::ZERO))
+}
+
 /// Asks to be polled again soon.
 fn again<T>(cx: &mut Context<'_>) -> Poll<T> {
     cx.waker().wake_by_ref();
@@ -235,7 +243,7 @@ fn watch<'a>(
     watched: &'a mut Option<Watched<Conn>>,
 ) -> io::Result<&'a Watched<Conn>> {
     if watched.is_none() {
-        *watched = Some(Watched::new(Arc::clone(conn), Interest::READABLE)?);
+        *watched = Some(Watched::new(Arc::clone(conn), Interest::READABLE | Interest::PRIORITY)?);
     }
     Ok(watched.as_ref().expect("made just above"))
 }
@@ -249,7 +257,7 @@ fn watch_both<'a>(
     if !*writable_too {
         // Deregistered first: a descriptor is registered once.
         *watched = None;
-        let both = Interest::READABLE | Interest::WRITABLE;
+        let both = Interest::READABLE | Interest::PRIORITY | Interest::WRITABLE;
         *watched = Some(Watched::new(Arc::clone(conn), both)?);
         *writable_too = true;
     }

@@ -200,8 +200,9 @@ impl Served {
         stream: Stream,
         unserved: Why,
     ) -> Served {
+        let entry = connections.enter(stream, admission.is_inet());
         let admission = Box::new(admission.unless_served(unserved));
-        Served { admission: Some(admission), entry: connections.enter(stream) }
+        Served { admission: Some(admission), entry }
     }
 
     fn end(mut self, end: crate::End) {

@@ -207,8 +207,8 @@ impl Pool {
     fn shed(&self) {
         let jobs = {
             let mut state = self.state();
-            // This one is counted still.
-            if state.workers > 1 {
+            // `workers` also counts those that cannot be started.
+            if !state.stopped.is_empty() {
                 return;
             }
             std::mem::take(&mut state.jobs)
