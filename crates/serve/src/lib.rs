@@ -49,6 +49,8 @@ mod responder;
 mod server;
 mod service;
 pub mod services;
+mod settings;
+mod signals;
 mod worker;
 
 pub use end::{End, Side, Why};
@@ -56,6 +58,7 @@ pub use event::{Event, Observer};
 pub use hall::Overflow;
 pub use model::Model;
 pub use responder::{Flow, Reply, Responder};
-pub use server::{Reload, ServeError, Server, Settings, Stopper, Summary};
+pub use server::{ServeError, Server, Stopper, Summary};
 pub use service::Service;
+pub use settings::{Reload, Settings};
 pub use worker::{is_worker, run_worker};

@@ -2,93 +2,24 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sockeye_limits as limits;
-use sockeye_net::access::AccessList;
-use sockeye_net::activation::{self, Activated, State};
+use sockeye_net::activation::{self, State};
 use sockeye_net::options::Applied;
-use sockeye_net::{
-    BindOptions, DatagramSocket, Endpoint, Listener, Transport, bind_datagram, listen, sys,
-};
+use sockeye_net::{DatagramSocket, Endpoint, Listener, Transport, bind_datagram, listen, sys};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::accept::Acceptor;
-use crate::cells;
 use crate::connections::Deadlines;
 use crate::event::{Event, Observer};
-use crate::hall::{Hall, Overflow};
-use crate::model::{self, Floor, Model, Place};
-use crate::service::Service;
+use crate::hall::Hall;
+use crate::model::{self, Floor, Place};
+use crate::settings::{Settings, check, max_connections};
+use crate::signals::{Asked, Signals};
 use crate::worker;
-
-/// Reads the access lists again; an error keeps the old ones in force.
-pub type Reload = Box<dyn Fn() -> Result<AccessList, String> + Send>;
-
-/// What a server is to do.
-pub struct Settings {
-    /// What a connection does.
-    pub service: Service,
-    /// Where to listen; streams and datagrams may be mixed.
-    pub endpoints: Vec<Endpoint>,
-    /// Sockets that a service manager opened for us, served beside the endpoints.
-    pub activated: Activated,
-    /// Who does the work.
-    pub model: Model,
-    /// Event loops or warm processes, and workers for each datagram socket; `None` is the model's
-    /// default, and one for datagrams, which keeps their order.
-    pub workers: Option<usize>,
-    /// Connections at once; `None` is the model's default, within the process's descriptors.
-    pub max_connections: Option<usize>,
-    /// What happens to one more.
-    pub overflow: Overflow,
-    /// End a connection on which nothing moved for this long.
-    pub idle_timeout: Option<Duration>,
-    /// End a connection this long after it began.
-    pub max_lifetime: Option<Duration>,
-    /// Who may connect.
-    pub access: AccessList,
-    /// How SIGHUP reads the lists again.
-    pub reload: Option<Reload>,
-    /// Serve one connection or one datagram, then end.
-    pub once: bool,
-    /// How long connections may finish after a signal.
-    pub drain: Duration,
-    /// Datagrams a second that one source is answered; `None` is no limit.
-    pub source_rate: Option<u32>,
-    /// How sockets are bound.
-    pub bind: BindOptions,
-    /// Whether SIGTERM, SIGINT and SIGHUP are for this server.
-    pub signals: bool,
-}
-
-impl Settings {
-    /// A service with the defaults: no endpoints yet, event model, no deadlines.
-    pub fn new(service: Service) -> Settings {
-        Settings {
-            source_rate: service.source_rate(),
-            service,
-            endpoints: Vec::new(),
-            activated: Activated::default(),
-            model: Model::default(),
-            workers: None,
-            max_connections: None,
-            overflow: Overflow::default(),
-            idle_timeout: None,
-            max_lifetime: None,
-            access: AccessList::default(),
-            reload: None,
-            once: false,
-            drain: limits::DRAIN,
-            bind: BindOptions::default(),
-            signals: false,
-        }
-    }
-}
 
 /// Why a server did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -397,47 +328,6 @@ fn prepare(signals: bool) -> Result<(Runtime, Signals), ServeError> {
     Ok((runtime, signals))
 }
 
-fn check(settings: &Settings, transports: &[Transport]) -> Result<(), ServeError> {
-    let refuse = |text: String| Err(ServeError::Refused(text));
-    for transport in transports {
-        if let Err(why) = cells::check(*transport, settings.service.name(), settings.model) {
-            return refuse(why);
-        }
-    }
-    if transports.is_empty() {
-        return refuse("no endpoint to serve on".into());
-    }
-    if settings.workers.is_some_and(|n| n == 0 || n > limits::WORKERS_MAX) {
-        return refuse(format!("--workers is a number from 1 to {}", limits::WORKERS_MAX));
-    }
-    if settings.max_connections == Some(0) {
-        return refuse("--max-connections 0 would serve nobody: it is 1 or more".into());
-    }
-    if settings.model == Model::Iterative {
-        if settings.workers.is_some_and(|n| n > 1) {
-            return refuse("--workers does not go with the iterative model: it has one".into());
-        }
-        if settings.max_connections.is_some_and(|n| n > 1) {
-            return refuse(
-                "--max-connections does not go with the iterative model: it serves one at a time"
-                    .into(),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// As many as asked for, or the model's default, but never more than descriptors allow.
-fn max_connections(settings: &Settings) -> usize {
-    let descriptors = sys::raise_descriptor_limit().saturating_sub(limits::RESERVED_DESCRIPTORS);
-    let wanted = settings.max_connections.unwrap_or(settings.model.default_connections());
-    match settings.max_connections {
-        // What a user asks for is tried, and running out is told (L6).
-        Some(_) => wanted,
-        None => wanted.min(descriptors.max(1)),
-    }
-}
-
 fn floor(settings: &Settings, hall: &Arc<Hall>) -> Floor {
     Floor {
         hall: Arc::clone(hall),
@@ -466,50 +356,13 @@ async fn watch_drops(hall: Arc<Hall>, sockets: Vec<Arc<DatagramSocket>>) {
     }
 }
 
-/// The signals that are for the server; none where it is embedded.
-struct Signals(Option<[Signal; 3]>);
-
-impl Signals {
-    fn new(wanted: bool) -> io::Result<Signals> {
-        if !wanted {
-            return Ok(Signals(None));
-        }
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        let [terminate, interrupt, hangup] = kinds.map(signal);
-        Ok(Signals(Some([terminate?, interrupt?, hangup?])))
-    }
-
-    /// The next one.
-    async fn next(&mut self) -> Asked {
-        match &mut self.0 {
-            Some([terminate, interrupt, hangup]) => tokio::select! {
-                _ = terminate.recv() => Asked::Stop,
-                _ = interrupt.recv() => Asked::Stop,
-                _ = hangup.recv() => Asked::Reload,
-            },
-            None => std::future::pending().await,
-        }
-    }
-
-    /// The next one that asks to stop.
-    async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
-    }
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Stop,
-    Reload,
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
     use std::net::{Shutdown, TcpStream};
 
     use super::*;
+    use crate::model::Model;
     use crate::services;
 
     fn upper() -> Settings {

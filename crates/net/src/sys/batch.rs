@@ -174,7 +174,7 @@ impl Batch {
     }
 
     /// Sends the marked answers from `first` on, without waiting on a blocking socket either.
-    /// Returns how many the kernel took; the rest were refused for now (`WouldBlock` where none was
+    /// Returns how many the kernel took; the rest were not taken yet (`WouldBlock` where none was
     /// taken).
     ///
     /// With segmentation, neighbouring answers of one length to one source go through the kernel

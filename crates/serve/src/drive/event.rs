@@ -64,7 +64,7 @@ struct Unsent {
 
 /// What one read came to.
 enum Turn {
-    /// The service goes on with this; `drained` where the socket has no more to read for now.
+    /// The service goes on with this; `drained` where the socket has no more to read at the moment.
     Went { flow: Flow, drained: bool },
     /// There was nothing to read.
     Blocked,
