@@ -181,7 +181,8 @@ impl Running {
         place.stop_datagrams();
         self.listeners.clear();
         activation::notify(State::Stopping);
-        let ended = self.drain(&hall, place.as_ref(), &mut signals).await;
+        let by_signal = matches!(stopped, Ok(true));
+        let ended = self.drain(&hall, place.as_ref(), &mut signals, by_signal).await;
         place.stop();
         self.datagrams.clear();
         if let Some(mut living) = place.living() {
@@ -193,7 +194,7 @@ impl Running {
             return Err(ServeError::SecondSignal(hall.open().max(summary.cut)));
         }
         hall.event(&Event::Drained { served: summary.served, cut: summary.cut });
-        stopped.map(|()| summary)
+        stopped.map(|_| summary)
     }
 
     fn start(
@@ -235,29 +236,29 @@ impl Running {
         self.datagrams.iter().for_each(|one| tell(one.endpoint(), one.applied()));
     }
 
-    /// Returns when a signal, the stopper or `--once` says so, or when nothing can be taken in any
-    /// more, which is an error.
+    /// Returns when a signal (true), the stopper or `--once` (false) says so, or when nothing can be
+    /// taken in any more, which is an error.
     async fn until_stopped(
         &self,
         hall: &Hall,
         place: &dyn Place,
         signals: &mut Signals,
         running: &mut JoinSet<io::Result<()>>,
-    ) -> Result<(), ServeError> {
+    ) -> Result<bool, ServeError> {
         let mut stop = self.stop.subscribe();
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
-                    Asked::Stop => return Ok(()),
+                    Asked::Stop => return Ok(true),
                     Asked::Reload => self.reload(hall, place),
                 },
                 // The sender lives in `self`.
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
-                () = hall.once_is_spent() => return Ok(()),
+                _ = stop.wait_for(|stop| *stop) => return Ok(false),
+                () = hall.once_is_spent() => return Ok(false),
                 Some(done) = running.join_next() => {
                     let failed = match done {
                         // `--once` has had its turn.
-                        Ok(Ok(())) => return Ok(()),
+                        Ok(Ok(())) => return Ok(false),
                         Ok(Err(error)) => error,
                         Err(panic) => io::Error::other(panic),
                     };
@@ -284,14 +285,27 @@ impl Running {
     }
 
     /// Waits for open connections, for `--drain` at most. False where a second signal came.
-    async fn drain(&self, hall: &Hall, place: &dyn Place, signals: &mut Signals) -> bool {
+    async fn drain(
+        &self,
+        hall: &Hall,
+        place: &dyn Place,
+        signals: &mut Signals,
+        mut by_signal: bool,
+    ) -> bool {
         hall.event(&Event::Draining { open: hall.open() });
-        if hall.is_spent() {
-            self.finish_the_one(hall, signals).await;
+        if hall.is_spent() && !by_signal {
+            by_signal = self.finish_the_one(hall, signals).await;
         }
+        let second_signal = async {
+            if !by_signal {
+                signals.stop().await;
+            }
+            signals.stop().await;
+        };
         let in_time = tokio::select! {
+            biased;
             done = timeout(self.settings.drain, hall.empty()) => done.is_ok(),
-            () = signals.stop() => {
+            () = second_signal => {
                 place.cut();
                 return false;
             }
@@ -305,14 +319,15 @@ impl Running {
     }
 
     /// The one connection of `--once` may take as long as it likes, until the server is told to
-    /// stop: then the ordinary drain begins.
-    async fn finish_the_one(&self, hall: &Hall, signals: &mut Signals) {
+    /// stop: then the ordinary drain begins. True where a signal told it.
+    async fn finish_the_one(&self, hall: &Hall, signals: &mut Signals) -> bool {
         let mut stop = self.stop.subscribe();
         tokio::select! {
-            () = hall.empty() => {}
-            () = signals.stop() => {}
+            biased;
+            () = hall.empty() => false,
+            () = signals.stop() => true,
             // The sender lives in `self`.
-            _ = stop.wait_for(|stop| *stop) => {}
+            _ = stop.wait_for(|stop| *stop) => false,
         }
     }
 }
