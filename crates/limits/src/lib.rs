@@ -32,6 +32,9 @@ pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// The longest time that an option takes: ten years.
 pub const LONGEST_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
+/// The longest time that a socket option takes, in seconds: TCP_KEEPIDLE's own limit, tcp(7).
+pub const OPTION_SECONDS: u64 = 32_767;
+
 /// How often a server with port 0 and several addresses looks for one port that is free on all.
 pub const SAME_PORT_TRIES: u32 = 32;
 
@@ -116,6 +119,10 @@ pub const CLOCK_STEPS: u32 = 8;
 
 /// The shortest pause between two looks at the deadlines of connections.
 pub const CLOCK_TICK_MIN: Duration = Duration::from_millis(10);
+
+/// Ticks that one look at the deadlines may be late and still count in full; a longer pause was a
+/// stop or a sleep of the machine, and counts as one.
+pub const CLOCK_SLACK: u32 = 4;
 
 /// The longest pause between two looks at the deadlines of connections.
 pub const CLOCK_TICK_MAX: Duration = Duration::from_secs(1);
@@ -207,6 +214,9 @@ pub const RATE_SOURCES: usize = 16_384;
 /// Source ports of well-known services lie below this (RFC 6335, section 6): small datagram
 /// services do not answer them, or two servers could be set upon each other.
 pub const WELL_KNOWN_PORTS: u16 = 1024;
+
+/// Lines that `chargen` writes at once on a stream: enough to fill a few segments.
+pub const CHARGEN_LINES: usize = 200;
 
 /// The longest quotation (RFC 865: "should be limited to less than 512 characters").
 pub const QUOTE_MAX: usize = 512;

@@ -159,8 +159,12 @@ fn span(text: &str) -> Result<Option<Duration>, String> {
         unit => return Err(format!("no unit {unit:?}: it is ms, s, m or h")),
     };
     // The kernel counts in int seconds or milliseconds.
-    let longest = Duration::from_secs(32_767);
-    if span > longest { Err(format!("{text} is too long: at most 32767s")) } else { Ok(Some(span)) }
+    let longest = Duration::from_secs(limits::OPTION_SECONDS);
+    if span > longest {
+        Err(format!("{text} is too long: at most {longest:?}"))
+    } else {
+        Ok(Some(span))
+    }
 }
 
 impl SocketOption {

@@ -7,8 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How much longer than its tick one step may take and still count in full.
-const SLACK: u32 = 4;
+use sockeye_limits as limits;
 
 /// Ticks since the start.
 #[derive(Debug)]
@@ -44,11 +43,11 @@ impl AwakeClock {
     pub(crate) fn advance(&self, last: Instant, now: Instant) -> Instant {
         let elapsed = now.saturating_duration_since(last);
         let steps = elapsed.as_nanos() / self.tick.as_nanos().max(1);
-        if steps > u128::from(SLACK) {
+        if steps > u128::from(limits::CLOCK_SLACK) {
             self.now.fetch_add(1, Ordering::Relaxed);
             return now;
         }
-        // At most SLACK, so it fits.
+        // At most the slack, so it fits.
         let steps = steps as u32;
         self.now.fetch_add(steps, Ordering::Relaxed);
         last + self.tick * steps

@@ -1,12 +1,12 @@
 //! The `chargen` service (RFC 864): lines of 72 printable characters, each begun one further on.
 
+use sockeye_limits as limits;
+
 use crate::responder::{Flow, Reply, Responder};
 
 const FIRST: u8 = b' ';
 const COUNT: usize = 95;
 const WIDTH: usize = 72;
-/// Lines written at once: enough to fill a few segments.
-const LINES: usize = 200;
 
 /// Lines without end on a stream; on datagrams as much as was sent.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Responder for Chargen {
     }
 
     fn resume(&mut self, reply: &mut Reply) -> Flow {
-        for _ in 0..LINES {
+        for _ in 0..limits::CHARGEN_LINES {
             reply.push(&self.next_line());
         }
         Flow::Again
