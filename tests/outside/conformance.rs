@@ -98,10 +98,16 @@ fn all_transports_at_once() {
 fn suite_and_table_agree() {
     let services = ["upper", "echo", "discard", "daytime", "qotd", "chargen", "time"];
     let mut ours = Vec::new();
-    for transport in ["tcp", "unix", "udp", "unixgram"] {
+    for transport in ["tcp", "unix", "udp", "unixgram", "tls"] {
         for service in services {
             ours.extend(MODELS.map(|model| format!("{transport} {service} {model}")));
         }
+    }
+    // Those that run commands have bodies of their own, in `host`.
+    for (transport, service) in
+        [("tcp", "command"), ("unix", "command"), ("tls", "host"), ("unix", "host")]
+    {
+        ours.extend(MODELS.map(|model| format!("{transport} {service} {model}")));
     }
     let mut table: Vec<String> = sockeye::serve::cells::working()
         .into_iter()

@@ -20,6 +20,9 @@ pub const HOST_NAME_MAX: usize = 253;
 /// The port that is served and talked to when none is named.
 pub const DEFAULT_PORT: u16 = 9000;
 
+/// The port of remote commands when none is named.
+pub const HOST_PORT: u16 = 9022;
+
 /// `--mode` of a Unix socket's file: its owner alone.
 pub const SOCKET_MODE: u32 = 0o600;
 
@@ -106,6 +109,9 @@ pub const REPLY_MAX: usize = 1024 * 1024;
 /// Reads that one connection may do before the other connections of its event loop get a turn.
 pub const READS_A_TURN: u32 = 32;
 
+/// Pieces that one call sends at most, of what TLS has made ready.
+pub const SEND_PIECES: usize = 64;
+
 /// After our FIN: how long unread input is still drained, so that close(2) does not answer it with
 /// a reset that would destroy the reply on its way (RFC 1122, section 4.2.2.13).
 pub const LINGER_TIME: Duration = Duration::from_secs(2);
@@ -180,6 +186,135 @@ pub const WORKER_EXIT: Duration = Duration::from_secs(2);
 
 /// The longest message between the server and a worker process, in bytes.
 pub const WORKER_MESSAGE: usize = 4096;
+
+// ---- Sessions ----------------------------------------------------------------------------------
+
+/// On `tls://`: how long a peer may take until its first message (ClientHello) is whole. With
+/// [`HANDSHAKE_TIME`], 10 s in all until it has proved who it is.
+pub const HELLO_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the TLS handshake and the proof of the peer's key may take after that.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+
+/// On `tls://`: from this many peers on that wait at the door, one of them may have to go when
+/// another comes; the chance grows until it is certain at [`DOOR_FULL`].
+pub const DOOR_CALM: usize = 32;
+
+/// On `tls://`: peers that may wait at the door at once.
+pub const DOOR_FULL: usize = 128;
+
+/// Peers at once whose handshake is under way, beyond the door.
+pub const HANDSHAKES: usize = 64;
+
+/// What a source is barred for, in addition, when its peer spoke no TLS or broke the protocol.
+pub const PENALTY_STRANGER: Duration = Duration::from_secs(5);
+
+/// The same when it let a handshake time pass.
+pub const PENALTY_SLOW: Duration = Duration::from_secs(10);
+
+/// The same when its key was not authorised.
+pub const PENALTY_KEY: Duration = Duration::from_secs(5);
+
+/// Penalties below this sum do not bar yet: everybody may err a few times.
+pub const PENALTY_FREE: Duration = Duration::from_secs(15);
+
+/// The longest that a source is barred.
+pub const PENALTY_MAX: Duration = Duration::from_secs(600);
+
+/// Sources whose penalties are remembered at once; beyond that new ones are not.
+pub const PENALTY_SOURCES: usize = 16_384;
+
+/// The longest question of a worker process to its server, and the longest answer, in bytes.
+pub const QUESTION_MAX: usize = 1024;
+
+/// Characters of a key's comment or of a command that events show.
+pub const COMMENT_SHOWN: usize = 200;
+
+/// Bytes of a command line that events look at.
+pub const COMMAND_SHOWN: usize = 400;
+
+/// After the end of a command on a terminal: how long its output must pause to be over, where
+/// others that it started keep the terminal open.
+pub const TERMINAL_QUIET: Duration = Duration::from_millis(100);
+
+/// A client's own signals and window sizes that wait to be sent.
+pub const CONTROLS_WAITING: usize = 64;
+
+/// So many signals of one kind to a client end it, whatever the remote command does with them.
+pub const IMPATIENCE: u32 = 3;
+
+/// How often a question on the terminal is asked again when the answer is not understood.
+pub const QUESTIONS: u32 = 3;
+
+/// `exec --json`: bytes of output that are kept where `--max-output` does not say.
+pub const JSON_OUTPUT: u64 = 16 * 1024 * 1024;
+
+/// The longest command line of the plain form, in bytes.
+pub const PLAIN_LINE_MAX: usize = 64 * 1024;
+
+/// The plain form: a pause of this length after data ends a command line that has no newline.
+pub const PLAIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The plain form: how long the JSON is held back behind its length.
+pub const PLAIN_HOLD_BACK: Duration = Duration::from_millis(25);
+
+/// How long a worker process that runs a command may take to end it and all that it started.
+pub const SESSION_EXIT: Duration = Duration::from_secs(7);
+
+// ---- Keys --------------------------------------------------------------------------------------
+
+/// The longest private or public key file, in bytes; an Ed25519 one has about 400.
+pub const KEY_FILE_BYTES: u64 = 64 * 1024;
+
+/// How often a passphrase may be wrong before we give up.
+pub const PASSPHRASE_TRIES: u32 = 3;
+
+/// The work that a passphrase costs whoever guesses it: rounds of bcrypt_pbkdf, as ssh-keygen(1)
+/// sets them (`-a`).
+pub const PASSPHRASE_ROUNDS: u32 = 24;
+
+/// The most rounds that we take from a key file: minutes of work, and beyond that a broken file.
+pub const PASSPHRASE_ROUNDS_MAX: u32 = 20_000;
+
+/// How long the agent may take for one answer.
+pub const AGENT_TIME: Duration = Duration::from_secs(5);
+
+/// The longest message of the agent, in bytes; OpenSSH's own limit.
+pub const AGENT_MESSAGE: usize = 256 * 1024;
+
+/// The most keys of the agent that are looked at.
+pub const AGENT_KEYS: usize = 1024;
+
+/// The most identities that a client proves itself with, one connection each.
+pub const IDENTITIES_MAX: usize = 4;
+
+/// The longest `authorized_keys` file, in bytes.
+pub const AUTHORIZED_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The longest `known_hosts` file, in bytes.
+pub const KNOWN_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The longest line in either, in bytes: an RSA key of 16,384 bits fits.
+pub const KEY_LINE: usize = 16 * 1024;
+
+/// The longest salt of a hashed host name in `known_hosts`, in bytes; OpenSSH writes 20.
+pub const HOST_SALT_MAX: usize = 64;
+
+/// The longest pattern in `from=` or in `known_hosts`, in bytes.
+pub const PATTERN_MAX: usize = 1024;
+
+/// The longest first message (ClientHello) of a TLS peer: one record of 16 KiB and its header
+/// (RFC 8446, section 5.1).
+pub const HELLO_BYTES: usize = 16 * 1024 + 5;
+
+/// First bytes of a peer that are kept to say what it speaks when that is not TLS.
+pub const FIRST_BYTES: usize = 64;
+
+/// Encrypted bytes that may wait in a TLS connection for the socket.
+pub const TLS_WRITE_BUFFER: usize = 256 * 1024;
+
+/// Bytes read at once from the socket of a TLS connection that has much to read.
+pub const TLS_READ_BUFFER: usize = 128 * 1024;
 
 // ---- Datagrams ---------------------------------------------------------------------------------
 
@@ -259,3 +394,87 @@ pub const OUTPUT_QUEUE: usize = 4;
 
 /// The longest line of a recording, in bytes.
 pub const RECORD_LINE: usize = 1024 * 1024;
+
+// ---- Host protocol -----------------------------------------------------------------------------
+
+/// How long either side may take to say its whole Hello.
+pub const HELLO_TIME: Duration = Duration::from_secs(10);
+
+/// The longest name of a program in a Hello, in bytes.
+pub const HELLO_PROGRAM: usize = 64;
+
+/// The most bytes of output or input in one data frame. Data is handed on as it comes, so this
+/// bounds no memory; it bounds how long a control frame waits behind one data frame.
+pub const FRAME_DATA_MAX: usize = 256 * 1024;
+
+/// The longest Run frame, in bytes: half of what Linux lets a command have as arguments and
+/// environment by default (2 MiB, execve(2)).
+pub const RUN_BYTES: usize = 1024 * 1024;
+
+/// The most arguments of a command.
+pub const RUN_ARGUMENTS: usize = 65_536;
+
+/// The most variables that a Run sets.
+pub const RUN_ENVIRONMENT: usize = 1024;
+
+/// The longest name of a terminal (TERM), in bytes.
+pub const TERMINAL_NAME: usize = 128;
+
+/// The longest text of a failure, in bytes; longer ones are cut where they are made.
+pub const FAILURE_TEXT: usize = 2048;
+
+/// The most bytes of standard input that are on their way: sent by the client and not yet taken by
+/// the command. A server holds so many for a command that does not read, and goes on reading the
+/// stream, so that signals and the end of the client are never stuck behind input.
+pub const STDIN_WINDOW: usize = 1024 * 1024;
+
+/// The server tells what the command has taken in steps of this many bytes.
+pub const STDIN_STEP: usize = STDIN_WINDOW / 8;
+
+/// The most signals and window sizes that a server takes in one second.
+pub const CONTROL_RATE: u32 = 4096;
+
+/// The most signals and window sizes that our client sends in one second; more are merged. A
+/// network that stalls for a minute and then delivers all at once stays below [`CONTROL_RATE`].
+pub const CONTROL_PACE: u32 = 64;
+
+/// The buffer for what comes from the stream has room for this many bytes, or makes it.
+pub const WIRE_SPACE: usize = 64 * 1024;
+
+/// The longest JSON of a reply in the plain form, in bytes.
+pub const PLAIN_REPLY_MAX: usize = 64 * 1024 * 1024;
+
+// ---- Jobs --------------------------------------------------------------------------------------
+
+/// What a command's output or input may hold in the kernel, in bytes (F_SETPIPE_SZ): fewer turns
+/// than with the usual 64 KiB. Where a user has too many such pipes (pipe(7), pipe-user-pages-soft)
+/// it stays what it was.
+pub const PIPE_SIZE: usize = 1024 * 1024;
+
+/// How long what a command left behind may take to end after SIGHUP before SIGTERM follows.
+pub const HANG_UP_TIME: Duration = Duration::from_millis(500);
+
+/// How long it may take after SIGTERM before SIGKILL follows.
+pub const TERM_TIME: Duration = Duration::from_secs(2);
+
+/// How long the end of a command's tree may take in all; 5 s are promised.
+pub const TREE_END_TIME: Duration = Duration::from_millis(4_800);
+
+/// Processes in a tree that are asked to end; a larger one looks like a fork bomb and is killed at
+/// once.
+pub const TREE_ASKED: usize = 512;
+
+/// Rounds of stopping processes before they are killed, for those that fork in the meantime.
+pub const FREEZE_ROUNDS: usize = 16;
+
+/// The pause between two looks at processes that are ending and whose end nobody reports.
+pub const TREE_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a job that is dropped waits for its killed command.
+pub const DROP_TIME: Duration = Duration::from_millis(100);
+
+/// The longest message between a job and its keeper, in bytes; the plan itself is no message.
+pub const KEEPER_MESSAGE: usize = 1024;
+
+/// How long a keeper may take to begin, and to leave after the end of its command's tree.
+pub const KEEPER_TIME: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
 //! One connected stream socket, TCP or Unix: the same few calls for both.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::Socket;
 
 use crate::address::{Address, Peer};
@@ -48,6 +48,31 @@ impl Stream {
         }
     }
 
+    /// Looks at what is there without taking it: recv(2) with MSG_PEEK and MSG_DONTWAIT. 0 is the
+    /// peer's end.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is there; else as recv(2).
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        loop {
+            match rustix::net::recv(&self.socket, &mut *buffer, flags) {
+                Ok((n, _)) => return Ok(n),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// True where the peer has ended its side or reset the connection, also behind bytes that were
+    /// not read yet: poll(2) for POLLRDHUP.
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub fn has_peer_ended(&self) -> io::Result<bool> {
+        sys::has_peer_ended(&self.socket)
+    }
+
     /// Writes once: send(2) with MSG_NOSIGNAL. May write less than it was given.
     ///
     /// # Errors
@@ -55,6 +80,21 @@ impl Stream {
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Writes once from several places: sendmsg(2) with MSG_NOSIGNAL. May write less than it was
+    /// given.
+    ///
+    /// # Errors
+    /// As sendmsg(2), but never `EINTR`.
+    pub fn send_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            let mut none = SendAncillaryBuffer::default();
+            match rustix::net::sendmsg(&self.socket, pieces, &mut none, SendFlags::NOSIGNAL) {
                 Err(rustix::io::Errno::INTR) => {}
                 other => return Ok(other?),
             }

@@ -16,6 +16,7 @@ use tokio::io::Interest;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::door::Door;
 use crate::event::Event;
 use crate::hall::{Hall, Overflow, Place};
 use crate::model;
@@ -31,6 +32,8 @@ pub(crate) struct Acceptor {
     pub(crate) blocking: bool,
     /// Places for refused connections whose end is waited for.
     pub(crate) seen_off: Arc<Semaphore>,
+    /// On `tls://`: where connections wait for their first message, before they need a place.
+    pub(crate) door: Option<Arc<Door>>,
 }
 
 /// What accept(2) said.
@@ -64,10 +67,7 @@ impl Acceptor {
         let mut pause = Duration::ZERO;
         while !self.hall.is_spent() {
             let mut ready = watched.readable().await?;
-            let reserved = match self.overflow {
-                Overflow::Queue => Some(self.hall.place().await),
-                Overflow::Refuse | Overflow::Reset => None,
-            };
+            let reserved = if self.reserves() { Some(self.hall.place().await) } else { None };
             match self.burst(reserved)? {
                 Burst::Turn => {
                     self.recovered(&mut pause);
@@ -91,11 +91,16 @@ impl Acceptor {
         Ok(())
     }
 
+    /// True where a place comes before accept(2).
+    fn reserves(&self) -> bool {
+        self.overflow == Overflow::Queue && self.door.is_none()
+    }
+
     /// Takes connections as long as some wait and places are free, but not for too long.
     fn burst(&self, mut reserved: Option<Place>) -> io::Result<Burst> {
         let mut failures = 0;
         for _ in 0..limits::ACCEPT_BURST {
-            if self.overflow == Overflow::Queue && reserved.is_none() {
+            if self.reserves() && reserved.is_none() {
                 reserved = self.hall.try_place();
                 if reserved.is_none() {
                     return Ok(Burst::Turn);
@@ -152,13 +157,16 @@ impl Acceptor {
         if !self.hall.permits(&peer.address) {
             return self.refuse(stream, &peer, "denied");
         }
+        if let Some(door) = &self.door {
+            return door.knock(stream, peer);
+        }
         let Some(place) = reserved.take().or_else(|| self.hall.try_place()) else {
             return self.refuse(stream, &peer, "max-connections");
         };
         if !self.hall.take_turn() {
             return self.refuse(stream, &peer, "once");
         }
-        let admission = self.hall.admit(place, &self.endpoint, peer);
+        let admission = self.hall.admit(place, &self.endpoint, self.listener.transport(), peer);
         self.place.connection(admission, stream);
     }
 

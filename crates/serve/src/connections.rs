@@ -72,7 +72,7 @@ impl Conn {
     }
 
     /// Ends the connection: its driver sees the end at once, whatever it waits for.
-    fn cut(&self, why: Why) {
+    pub(crate) fn cut(&self, why: Why) {
         let code = CUTS.iter().position(|cut| *cut == why).map_or(0, |at| at as u8 + 1);
         if self.cut.compare_exchange(0, code, Ordering::Release, Ordering::Relaxed).is_ok() {
             // A socket that is gone already has nothing left to end.

@@ -105,7 +105,7 @@ impl Worker {
             batch: Batch::new(size, duty.kind()),
             udp: duty.udp,
             served: 0,
-            responder: service.respond(),
+            responder: service.respond_to_datagrams(),
             service: service.clone(),
             permits,
             limiter: duty.rate.map(|rate| Limiter::new(rate, Instant::now())),
@@ -190,7 +190,7 @@ impl Worker {
         let input = self.batch.datagram(i);
         // A service that panics loses this datagram and its state, nothing else.
         if catch_unwind(AssertUnwindSafe(|| responder.datagram(input, reply))).is_err() {
-            self.responder = self.service.respond();
+            self.responder = self.service.respond_to_datagrams();
             return Ok(());
         }
         if !self.reply.answers() {

@@ -30,6 +30,10 @@ pub enum Why {
     WorkerDied,
     /// The system had no thread or process for it.
     Overload,
+    /// The peer did not prove that it may come in.
+    Rejected,
+    /// The peer broke the protocol that it had begun.
+    Protocol,
 }
 
 impl Why {
@@ -46,6 +50,8 @@ impl Why {
             Why::Panic => "panic",
             Why::WorkerDied => "worker-died",
             Why::Overload => "overload",
+            Why::Rejected => "rejected",
+            Why::Protocol => "protocol",
         }
     }
 }
@@ -82,12 +88,12 @@ pub(crate) struct ServiceFault;
 
 impl End {
     /// The end that both sides said.
-    pub(crate) fn clean(closed_first: Side) -> End {
+    pub fn clean(closed_first: Side) -> End {
         End { why: Why::End, closed_first }
     }
 
     /// The end that a socket error made.
-    pub(crate) fn failed(error: &io::Error) -> End {
+    pub fn failed(error: &io::Error) -> End {
         if error.get_ref().is_some_and(|inner| inner.is::<ServiceFault>()) {
             return End::ours(Why::Panic);
         }
@@ -100,7 +106,7 @@ impl End {
     }
 
     /// The end that we made.
-    pub(crate) fn ours(why: Why) -> End {
+    pub fn ours(why: Why) -> End {
         End { why, closed_first: Side::Us }
     }
 }

@@ -7,6 +7,7 @@ use sockeye_net::Peer;
 
 use crate::end::{Side, Why};
 use crate::model::Model;
+use crate::session::CommandNews;
 
 /// Something that happened. Serialised, it is one JSON object with its name under `event`.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,9 @@ pub enum Event<'a> {
         /// The socket options that were asked for, as they became: `nodelay=on, …`.
         #[serde(skip_serializing_if = "str::is_empty")]
         options: &'a str,
+        /// The fingerprint of the server's key, `SHA256:…`, where peers need it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<&'a str>,
     },
     /// A connection was taken in.
     Accepted {
@@ -67,10 +71,46 @@ pub enum Event<'a> {
         endpoint: &'a str,
         /// Who it was (of several datagrams, the last).
         peer: &'a str,
-        /// `denied`, `max-connections`, `once`, `rate`, `well-known-port` or `too-short`.
+        /// `denied`, `max-connections`, `once`, `penalty`, `crowded`, `rate`, `well-known-port` or
+        /// `too-short`.
         why: &'a str,
         /// How many since the last such event.
         count: u64,
+    },
+    /// A peer has proved who it is.
+    Authenticated {
+        /// The connection's number.
+        connection: u64,
+        /// Where it comes from.
+        #[serde(serialize_with = "shown")]
+        peer: &'a Peer,
+        /// The fingerprint of its key, `SHA256:…`; on a Unix socket `uid:` and the user's number.
+        identity: &'a str,
+        /// The comment of the key.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        comment: &'a str,
+    },
+    /// A peer was turned away: it spoke something else, took too long, or may not.
+    Rejected {
+        /// The connection's number; none where it was not taken in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        connection: Option<u64>,
+        /// Where it comes from.
+        #[serde(serialize_with = "shown")]
+        peer: &'a Peer,
+        /// Why, in one sentence.
+        why: &'a str,
+    },
+    /// A remote command has ended.
+    Command {
+        /// The connection's number.
+        connection: u64,
+        /// Who asked for it.
+        #[serde(serialize_with = "shown")]
+        peer: &'a Peer,
+        /// The command and how it ended.
+        #[serde(flatten)]
+        ended: &'a CommandNews,
     },
     /// Something failed that the server survives.
     Error {
@@ -156,6 +196,7 @@ mod tests {
             service: "upper",
             model: Model::Event,
             options: "",
+            fingerprint: None,
         };
         assert_eq!(
             serde_json::to_string(&event).unwrap(),
@@ -164,13 +205,14 @@ mod tests {
     }
 
     /// One of each, with every field there.
-    fn samples(peer: &Peer) -> Vec<Event<'_>> {
+    fn samples<'a>(peer: &'a Peer, command: &'a CommandNews) -> Vec<Event<'a>> {
         vec![
             Event::Listening {
                 endpoint: "",
                 service: "",
                 model: Model::Event,
                 options: "nodelay=on",
+                fingerprint: Some("SHA256:"),
             },
             Event::Accepted { connection: 1, endpoint: "", peer },
             Event::Closed {
@@ -185,6 +227,9 @@ mod tests {
                 exit: Some(1),
             },
             Event::Refused { endpoint: "", peer: "", why: "rate", count: 1 },
+            Event::Authenticated { connection: 1, peer, identity: "", comment: "me" },
+            Event::Rejected { connection: Some(1), peer, why: "" },
+            Event::Command { connection: 1, peer, ended: command },
             Event::Error { endpoint: Some(""), error: "" },
             Event::Recovered { endpoint: Some("") },
             Event::WorkerDied { worker: 1, signal: None, exit: None },
@@ -202,7 +247,14 @@ mod tests {
     fn documented() {
         let page = include_str!("../../../docs/json.md");
         let peer = Peer::from(sockeye_net::Address::Unnamed);
-        for event in samples(&peer) {
+        let command = CommandNews {
+            command: "true".into(),
+            exit: Some(0),
+            signal: Some(1),
+            output: 0,
+            duration_ms: 1,
+        };
+        for event in samples(&peer, &command) {
             let object = serde_json::to_value(&event).unwrap();
             let name = object["event"].as_str().unwrap();
             let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
@@ -222,6 +274,8 @@ mod tests {
             Why::Panic,
             Why::WorkerDied,
             Why::Overload,
+            Why::Rejected,
+            Why::Protocol,
         ];
         for why in reasons {
             let word = serde_json::to_value(why).unwrap();

@@ -1,16 +1,18 @@
 //! The front of a server: who is admitted, under which number, and what becomes known of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sockeye_net::access::AccessList;
-use sockeye_net::{Address, Peer};
+use sockeye_net::{Address, Peer, Transport};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
 use crate::end::{End, Why};
 use crate::event::{Event, Observer};
+use crate::penalty::Penalties;
+use crate::session::{News, Offence};
 
 /// What happens to a connection that is one too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,14 +47,23 @@ pub(crate) struct Place(
 
 /// A connection that was admitted. It is closed exactly once, at the latest when it is dropped.
 pub(crate) struct Admission {
-    hall: Arc<Hall>,
-    number: u64,
-    peer: Peer,
+    ear: Arc<Ear>,
+    transport: Transport,
     opened: Instant,
     closed: bool,
     /// What is told if nobody serves it to its end.
     unserved: Why,
     _place: Place,
+}
+
+/// Hears what a connection's session tells.
+pub(crate) struct Ear {
+    hall: Arc<Hall>,
+    number: u64,
+    peer: Peer,
+    /// Freed when the peer has proved who it is.
+    unproved: Mutex<Option<OwnedSemaphorePermit>>,
+    penalties: Option<Arc<Penalties>>,
 }
 
 /// What a connection came to.
@@ -140,12 +151,25 @@ impl Hall {
     }
 
     /// Admits a connection and tells so.
-    pub(crate) fn admit(self: &Arc<Self>, place: Place, endpoint: &str, peer: Peer) -> Admission {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        place: Place,
+        endpoint: &str,
+        transport: Transport,
+        peer: Peer,
+    ) -> Admission {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.event(&Event::Accepted { connection: number, endpoint, peer: &peer });
-        let opened = Instant::now();
-        let (hall, unserved) = (Arc::clone(self), Why::Drain);
-        Admission { hall, number, peer, opened, closed: false, unserved, _place: place }
+        let hall = Arc::clone(self);
+        let ear = Ear { hall, number, peer, unproved: Mutex::new(None), penalties: None };
+        Admission {
+            ear: Arc::new(ear),
+            transport,
+            opened: Instant::now(),
+            closed: false,
+            unserved: Why::Drain,
+            _place: place,
+        }
     }
 
     /// Connections that are open now.
@@ -182,9 +206,37 @@ impl Admission {
         self
     }
 
+    /// The same for a peer that has not proved yet who it is: it holds `unproved` until then, and
+    /// its offences are counted.
+    pub(crate) fn not_yet_known(
+        mut self,
+        unproved: OwnedSemaphorePermit,
+        penalties: Arc<Penalties>,
+    ) -> Admission {
+        let ear = Arc::get_mut(&mut self.ear).expect("nobody else has heard of it yet");
+        ear.unproved = Mutex::new(Some(unproved));
+        ear.penalties = Some(penalties);
+        self
+    }
+
+    /// Who hears what its session tells.
+    pub(crate) fn ear(&self) -> &Arc<Ear> {
+        &self.ear
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.ear.peer
+    }
+
+    /// How it came.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
     /// True where it came over IP.
     pub(crate) fn is_inet(&self) -> bool {
-        self.peer.address.inet().is_some()
+        self.ear.peer.address.inet().is_some()
     }
 
     pub(crate) fn unserved(&self) -> Why {
@@ -198,12 +250,13 @@ impl Admission {
 
     fn tell(&mut self, outcome: Outcome) {
         self.closed = true;
+        let ear = &self.ear;
         if outcome.end.why == Why::Drain {
-            self.hall.cut.fetch_add(1, Ordering::SeqCst);
+            ear.hall.cut.fetch_add(1, Ordering::SeqCst);
         }
-        self.hall.event(&Event::Closed {
-            connection: self.number,
-            peer: &self.peer,
+        ear.hall.event(&Event::Closed {
+            connection: ear.number,
+            peer: &ear.peer,
             why: outcome.end.why,
             closed_first: outcome.end.closed_first,
             bytes_in: outcome.bytes.map(|(bytes_in, _)| bytes_in),
@@ -221,8 +274,37 @@ impl Drop for Admission {
             // Every way of serving closes it; this is for a server that is torn down around it.
             self.tell(Outcome::of(End::ours(self.unserved), None));
         }
-        self.hall.ended.fetch_add(1, Ordering::SeqCst);
-        self.hall.left.notify_waiters();
+        self.ear.hall.ended.fetch_add(1, Ordering::SeqCst);
+        self.ear.hall.left.notify_waiters();
+    }
+}
+
+impl Ear {
+    /// Makes an event of what a session tells, and counts what its peer did.
+    pub(crate) fn hear(&self, news: &News) {
+        let (connection, peer) = (self.number, &self.peer);
+        match news {
+            News::Authenticated { identity, comment } => {
+                self.unproved.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.hall.event(&Event::Authenticated { connection, peer, identity, comment });
+            }
+            News::Rejected { why, offence } => {
+                self.punish(*offence);
+                self.hall.event(&Event::Rejected { connection: Some(connection), peer, why });
+            }
+            News::Command(command) => {
+                self.hall.event(&Event::Command { connection, peer, ended: command });
+            }
+            News::Warning(error) => {
+                self.hall.event(&Event::Error { endpoint: None, error });
+            }
+        }
+    }
+
+    fn punish(&self, offence: Offence) {
+        if let Some(penalties) = &self.penalties {
+            penalties.add(&self.peer.address, offence, Instant::now());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Three axes that know nothing of each other:
 //!
 //! - a [`Service`] makes [`Responder`]s: pure code, bytes in and bytes out;
+//! - a [`Session`] is a service that needs more than its socket, an async function over it;
 //! - a *driver* moves bytes between a connection and a responder; there are two, in [`drive`]:
 //!   *blocking* (plain calls) and *event* (tokio);
 //! - a [`Model`] decides where a connection's driver runs: here, in a thread, in a process, on an
@@ -36,23 +37,28 @@
 
 mod accept;
 pub mod cells;
+mod channel;
 mod clock;
 mod connections;
 pub mod datagram;
+mod door;
 pub mod drive;
 mod end;
 mod event;
 mod hall;
 mod model;
+mod penalty;
 mod rate;
 mod responder;
 mod server;
 mod service;
 pub mod services;
+mod session;
 mod settings;
 mod signals;
 mod worker;
 
+pub use channel::Channel;
 pub use end::{End, Side, Why};
 pub use event::{Event, Observer};
 pub use hall::Overflow;
@@ -60,5 +66,6 @@ pub use model::Model;
 pub use responder::{Flow, Reply, Responder};
 pub use server::{ServeError, Server, Stopper, Summary};
 pub use service::Service;
+pub use session::{Call, CommandNews, Front, Look, News, Offence, Serving, Session};
 pub use settings::{Reload, Settings};
 pub use worker::{is_worker, run_worker};

@@ -15,7 +15,25 @@ pub(crate) struct Limiter {
     buckets: HashMap<u64, Bucket>,
     /// For the sources that find no place of their own.
     others: Bucket,
-    hasher: RandomState,
+    keys: SourceKeys,
+}
+
+/// Makes keys of sources, for tables of fixed-size keys: a secret hash, whatever a Unix name's
+/// length. Ports do not count: who makes up sources could make up all of them.
+pub(crate) struct SourceKeys(RandomState);
+
+impl SourceKeys {
+    pub(crate) fn new() -> SourceKeys {
+        SourceKeys(RandomState::new())
+    }
+
+    pub(crate) fn key(&self, source: &Address) -> u64 {
+        match source.inet().map(|inet| inet.ip().to_canonical()) {
+            Some(IpAddr::V4(ip)) => self.0.hash_one(ip),
+            Some(IpAddr::V6(ip)) => self.0.hash_one(&ip.segments()[..4]),
+            None => self.0.hash_one(source),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -42,7 +60,7 @@ impl Limiter {
     pub(crate) fn new(rate: u32, now: Instant) -> Limiter {
         let rate = f64::from(rate.max(1));
         let others = Bucket { tokens: rate, filled: now };
-        Limiter { rate, buckets: HashMap::new(), others, hasher: RandomState::new() }
+        Limiter { rate, buckets: HashMap::new(), others, keys: SourceKeys::new() }
     }
 
     /// True where a datagram of this source may be answered now.
@@ -50,7 +68,7 @@ impl Limiter {
     /// Two servers that are set upon each other bounce one datagram; the first that is dropped
     /// here ends that.
     pub(crate) fn allows(&mut self, source: &Address, now: Instant) -> bool {
-        let key = self.key(source);
+        let key = self.keys.key(source);
         if let Some(bucket) = self.buckets.get_mut(&key) {
             return bucket.take(self.rate, now);
         }
@@ -64,16 +82,6 @@ impl Limiter {
         let allowed = bucket.take(self.rate, now);
         self.buckets.insert(key, bucket);
         allowed
-    }
-
-    /// A secret hash: a table of fixed-size keys, whatever a Unix name's length. Ports do not count:
-    /// who makes up sources could make up all of them.
-    fn key(&self, source: &Address) -> u64 {
-        match source.inet().map(|inet| inet.ip().to_canonical()) {
-            Some(IpAddr::V4(ip)) => self.hasher.hash_one(ip),
-            Some(IpAddr::V6(ip)) => self.hasher.hash_one(&ip.segments()[..4]),
-            None => self.hasher.hash_one(source),
-        }
     }
 
     /// A bucket that has filled up again says nothing that a new one would not.
@@ -111,7 +119,7 @@ mod tests {
     #[test]
     fn one_source() {
         let limiter = Limiter::new(1, Instant::now());
-        let key = |text: &str| limiter.key(&Address::Inet(text.parse().unwrap()));
+        let key = |text: &str| limiter.keys.key(&Address::Inet(text.parse().unwrap()));
         assert_eq!(key("192.0.2.1:1"), key("192.0.2.1:2"));
         assert_eq!(key("192.0.2.1:1"), key("[::ffff:192.0.2.1]:1"));
         assert_eq!(key("[2001:db8::1]:1"), key("[2001:db8::2]:1"));

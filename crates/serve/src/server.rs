@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::accept::Acceptor;
 use crate::connections::Deadlines;
+use crate::door::{Crowd, Door};
 use crate::event::{Event, Observer};
 use crate::hall::Hall;
 use crate::model::{self, Floor, Place};
@@ -92,7 +93,9 @@ impl Server {
         let given = given.chain(activated.datagrams.iter().map(DatagramSocket::transport));
         let named = settings.endpoints.iter().map(Endpoint::transport);
         let transports: Vec<Transport> = given.chain(named).collect();
-        check(&settings, &transports)?;
+        let named = activated.listeners.iter().map(Listener::endpoint);
+        let named: Vec<Endpoint> = named.chain(settings.endpoints.iter().cloned()).collect();
+        check(&settings, &transports, &named)?;
         for listener in &mut activated.listeners {
             listener.tune(&settings.bind.options)?;
         }
@@ -137,7 +140,7 @@ impl Server {
     pub fn run(self, observer: Arc<dyn Observer>) -> Result<Summary, ServeError> {
         if worker::is_worker() {
             let service = self.settings.service;
-            worker::run_worker(|name| (name == service.name()).then(|| service.clone()))
+            worker::run_worker(|name, _| (name == service.name()).then(|| service.clone()))
                 .map_err(system("work as a worker process"))?;
             return Ok(Summary { served: 0, cut: 0 });
         }
@@ -169,7 +172,8 @@ impl Running {
         let hall = Hall::new(observer, access, max, self.settings.once);
         let place = model::start(self.settings.model, floor(&self.settings, &hall))
             .map_err(system("start the workers"))?;
-        let mut running = self.start(&hall, &place).map_err(system("start serving"))?;
+        let crowd = Crowd::new(self.settings.penalize_loopback);
+        let mut running = self.start(&hall, &place, &crowd).map_err(system("start serving"))?;
         self.announce(&hall);
         activation::notify(State::Ready);
         let drops = tokio::spawn(watch_drops(Arc::clone(&hall), self.datagrams.clone()));
@@ -177,6 +181,7 @@ impl Running {
 
         // From here on nobody is taken in: the sockets of the endpoints close with their tasks.
         running.shutdown().await;
+        crowd.close();
         drops.abort();
         place.stop_datagrams();
         self.listeners.clear();
@@ -187,7 +192,9 @@ impl Running {
         self.datagrams.clear();
         if let Some(mut living) = place.living() {
             // One that does not go in time is killed by its keeper, or goes with this process.
-            let _ = timeout(limits::WORKER_EXIT * 2, living.wait_for(|n| *n == 0)).await;
+            let session = self.settings.service.any_session().is_some();
+            let patience = if session { limits::SESSION_EXIT } else { limits::WORKER_EXIT };
+            let _ = timeout(patience + limits::WORKER_EXIT, living.wait_for(|n| *n == 0)).await;
         }
         let summary = Summary { served: hall.admitted(), cut: hall.cut() };
         if !ended {
@@ -201,9 +208,11 @@ impl Running {
         &self,
         hall: &Arc<Hall>,
         place: &Arc<dyn Place>,
+        crowd: &Arc<Crowd>,
     ) -> io::Result<JoinSet<io::Result<()>>> {
         let mut running = JoinSet::new();
         for listener in &self.listeners {
+            let door = self.door(listener, hall, place, crowd);
             let acceptor = Acceptor {
                 listener: Arc::clone(listener),
                 endpoint: listener.endpoint().to_string(),
@@ -212,6 +221,7 @@ impl Running {
                 overflow: self.settings.overflow,
                 blocking: self.settings.model.blocks(),
                 seen_off: Arc::new(Semaphore::new(limits::REFUSED_WAITING)),
+                door,
             };
             running.spawn(acceptor.run());
         }
@@ -221,15 +231,42 @@ impl Running {
         Ok(running)
     }
 
+    /// The door of a listener whose peers prove first who they are.
+    fn door(
+        &self,
+        listener: &Listener,
+        hall: &Arc<Hall>,
+        place: &Arc<dyn Place>,
+        crowd: &Arc<Crowd>,
+    ) -> Option<Arc<Door>> {
+        if listener.transport() != Transport::Tls {
+            return None;
+        }
+        let session = self.settings.service.session_on(Transport::Tls)?;
+        Some(Arc::new(Door {
+            session: Arc::clone(session),
+            hall: Arc::clone(hall),
+            place: Arc::clone(place),
+            overflow: self.settings.overflow,
+            blocking: self.settings.model.blocks(),
+            endpoint: listener.endpoint().to_string(),
+            shared: Arc::clone(crowd),
+        }))
+    }
+
     fn announce(&self, hall: &Hall) {
         let service = self.settings.service.name();
         let tell = |endpoint: Endpoint, applied: &[Applied]| {
+            let session = self.settings.service.session_on(endpoint.transport());
+            let secret = endpoint.transport() == Transport::Tls;
+            let fingerprint = session.filter(|_| secret).and_then(|one| one.fingerprint());
             let options: Vec<String> = applied.iter().map(Applied::to_string).collect();
             hall.event(&Event::Listening {
                 endpoint: &endpoint.to_string(),
                 service,
                 model: self.settings.model,
                 options: &options.join(", "),
+                fingerprint: fingerprint.as_deref(),
             });
         };
         self.listeners.iter().for_each(|one| tell(one.endpoint(), one.applied()));
@@ -273,11 +310,20 @@ impl Running {
     }
 
     fn reload(&self, hall: &Hall, place: &dyn Place) {
-        let Some(reload) = &self.settings.reload else { return };
-        match reload() {
-            Ok(list) => {
-                hall.set_access(list);
-                place.access_changed();
+        let session = self.settings.service.any_session();
+        if self.settings.reload.is_none() && session.is_none() {
+            return;
+        }
+        // All or nothing: no part is in force before every part has been read.
+        let lists = self.settings.reload.as_ref().map(|reload| reload()).transpose();
+        let read = lists
+            .and_then(|lists| session.map_or(Ok(()), |session| session.reload()).map(|()| lists));
+        match read {
+            Ok(lists) => {
+                if let Some(lists) = lists {
+                    hall.set_access(lists);
+                    place.access_changed();
+                }
                 hall.event(&Event::Reloaded);
             }
             Err(error) => hall.event(&Event::ReloadFailed { error: &error }),
@@ -415,6 +461,6 @@ mod tests {
         let two = Settings { model: Model::Iterative, workers: Some(2), ..upper() };
         assert!(refused(two).contains("iterative"));
         let tls = Settings { endpoints: vec!["tls://h:1".parse().unwrap()], ..upper() };
-        assert!(refused(tls).contains("upper on tls under event"));
+        assert!(refused(tls).contains("upper on tls"));
     }
 }

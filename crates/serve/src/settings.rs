@@ -5,6 +5,7 @@ use std::time::Duration;
 use sockeye_limits as limits;
 use sockeye_net::access::AccessList;
 use sockeye_net::activation::Activated;
+use sockeye_net::endpoint::Host;
 use sockeye_net::{BindOptions, Endpoint, Transport, sys};
 
 use crate::cells;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub once: bool,
     /// How long connections may finish after a signal.
     pub drain: Duration,
+    /// On `tls://`: whether penalties for misbehaviour also meet loopback.
+    pub penalize_loopback: bool,
     /// Datagrams a second that one source is answered; `None` is no limit.
     pub source_rate: Option<u32>,
     /// How sockets are bound.
@@ -58,10 +61,11 @@ impl Settings {
     pub fn new(service: Service) -> Settings {
         Settings {
             source_rate: service.source_rate(),
+            // A session gets a process of its own unless somebody wants it otherwise.
+            model: if service.is_session() { Model::Process } else { Model::default() },
             service,
             endpoints: Vec::new(),
             activated: Activated::default(),
-            model: Model::default(),
             workers: None,
             max_connections: None,
             overflow: Overflow::default(),
@@ -71,6 +75,7 @@ impl Settings {
             reload: None,
             once: false,
             drain: limits::DRAIN,
+            penalize_loopback: false,
             bind: BindOptions::default(),
             signals: false,
         }
@@ -78,12 +83,38 @@ impl Settings {
 }
 
 /// Refuses what makes no sense, by name.
-pub(crate) fn check(settings: &Settings, transports: &[Transport]) -> Result<(), ServeError> {
+pub(crate) fn check(
+    settings: &Settings,
+    transports: &[Transport],
+    endpoints: &[Endpoint],
+) -> Result<(), ServeError> {
     let refuse = |text: String| Err(ServeError::Refused(text));
+    let service = &settings.service;
     for transport in transports {
-        if let Err(why) = cells::check(*transport, settings.service.name(), settings.model) {
+        if let Err(why) = cells::check(*transport, service.name(), settings.model) {
             return refuse(why);
         }
+        if service.is_session() && !transport.is_stream() {
+            let name = service.name();
+            return refuse(format!(
+                "{name} on {transport}: it talks over connections, not datagrams"
+            ));
+        }
+        if *transport == Transport::Tls && service.session_on(Transport::Tls).is_none() {
+            let name = service.name();
+            return refuse(format!(
+                "{name} on tls: this program gave it no keys; use tcp:// or unix:"
+            ));
+        }
+    }
+    if service.is_local_only()
+        && let Some(endpoint) = endpoints.iter().find(|endpoint| !is_local(endpoint))
+    {
+        let name = service.name();
+        return refuse(format!(
+            "{name} on {endpoint}: whoever reaches it runs commands as you, without any key; it \
+             is served on loopback and Unix sockets only. For other machines serve host on tls://."
+        ));
     }
     if transports.is_empty() {
         return refuse("no endpoint to serve on".into());
@@ -106,6 +137,16 @@ pub(crate) fn check(settings: &Settings, transports: &[Transport]) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// True where nobody on another machine can reach it.
+fn is_local(endpoint: &Endpoint) -> bool {
+    match endpoint.host_port().map(|at| &at.host) {
+        None => true,
+        Some(Host::Name(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::V4(ip)) => ip.is_loopback(),
+        Some(Host::V6(ip, _)) => ip.to_canonical().is_loopback(),
+    }
 }
 
 /// As many as asked for, or the model's default, but never more than descriptors allow.

@@ -7,20 +7,25 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sockeye_limits as limits;
 use sockeye_net::access::AccessList;
 use sockeye_net::sys::{self, inherited, pass};
-use sockeye_net::{Address, Stream};
+use sockeye_net::{Address, Stream, Transport};
+use tokio::runtime::Runtime;
 
-use crate::connections::{Connections, Deadlines};
+use crate::connections::{Conn, Connections, Deadlines, Entry};
 use crate::datagram::{Duty, Refusals, Worker};
 use crate::drive::{Scratch, blocking};
 use crate::end::{End, Why};
-use crate::service::Service;
+use crate::model::sessions;
+use crate::responder::Responder;
+use crate::service::{Service, Work};
+use crate::session::{Call, Front, News, Session};
 
 /// The environment variable that makes a program a worker.
 pub(crate) const MARK: &str = "SOCKEYE_WORKER";
@@ -28,10 +33,13 @@ pub(crate) const MARK: &str = "SOCKEYE_WORKER";
 /// What the server hands to a worker; a descriptor comes with each.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// The first message, without a descriptor: what the connections to come have in common.
+    /// The first message: what the connections to come have in common.
+    /// The descriptor holds what [`crate::Session::setup`] said.
     Setup { service: String, idle: Option<Duration>, lifetime: Option<Duration> },
     /// Serve this connection and say how it ended.
-    Connection,
+    Connection { tls: bool },
+    /// The answer to [`Report::Ask`].
+    Answer(Result<Vec<u8>, String>),
     /// Whose datagrams to answer: the descriptor holds an [`AccessList`].
     Access,
     /// Serve the datagrams of this socket until the end.
@@ -45,6 +53,10 @@ pub(crate) enum Report {
     Hello,
     /// The connection ended.
     Done { end: End, bytes_in: u64, bytes_out: u64 },
+    /// A session asks, and waits for the answer.
+    Ask(Vec<u8>),
+    /// A session tells.
+    Tell(News),
     /// Datagrams were not answered.
     Refused(Refusals),
     /// The one datagram of `--once` was served.
@@ -56,12 +68,12 @@ pub fn is_worker() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Works until the server has no more to do. `find` gives the services by name; they must be those
-/// that the server has.
+/// Works until the server has no more to do. `find` gives the services by name and by what their
+/// sessions said that they need ([`crate::Session::setup`]); they must be those that the server has.
 ///
 /// # Errors
 /// Where this process was not started by a server, or the server's messages are not understood.
-pub fn run_worker(find: impl Fn(&str) -> Option<Service>) -> io::Result<()> {
+pub fn run_worker(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
     match work(find) {
         // The server has gone: so do we.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -69,23 +81,49 @@ pub fn run_worker(find: impl Fn(&str) -> Option<Service>) -> io::Result<()> {
     }
 }
 
-fn work(find: impl Fn(&str) -> Option<Service>) -> io::Result<()> {
+fn work(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
     name_like_the_program();
     let control = Arc::new(inherited::take_stdin()?);
-    leave_with_the_server(&control)?;
-    let (Order::Setup { service, idle, lifetime }, _) = next_order(&control)? else {
+    let current = Current::default();
+    leave_with_the_server(&control, &current)?;
+    let (Order::Setup { service, idle, lifetime }, Some(setup)) = next_order(&control)? else {
         return Err(io::Error::other("the server's first message is not a setup"));
     };
-    let service = find(&service).ok_or_else(|| io::Error::other("unknown service"))?;
+    let setup: Value = serde_json::from_reader(File::from(setup))?;
+    let service = find(&service, &setup).ok_or_else(|| io::Error::other("unknown service"))?;
     let connections = Connections::new(Deadlines { idle, lifetime })?;
     let mut scratch = Scratch::new(limits::STREAM_BUFFER);
     let mut access = AccessList::default();
+    // What a session needs is made while nobody waits for it.
+    let runtime = service.any_session().map(|session| {
+        session.prepare();
+        sessions::runtime()
+    });
+    let mut runtime = runtime.transpose()?;
     report(&control, &Report::Hello)?;
     loop {
         match next_order(&control) {
-            Ok((Order::Connection, Some(fd))) => {
-                let done = serve(&service, &connections, fd.into(), &mut scratch);
-                report(&control, &done)?;
+            Ok((Order::Connection { tls }, Some(fd))) => {
+                let stream = Stream::from(fd);
+                let transport = transport_of(&stream, tls)?;
+                // The blocking driver, which serves here, asks nothing of the transport.
+                let entry = connections.enter(stream, false);
+                match (service.work(transport), runtime.take()) {
+                    (Work::Session(session), Some(runtime)) => {
+                        current.set(Arc::clone(entry.conn()));
+                        let done = serve_session(&control, session, &runtime, transport, &entry);
+                        drop(entry);
+                        // One session, one process.
+                        return report(&control, &done);
+                    }
+                    (Work::Session(_), None) => {
+                        return Err(io::Error::other("a second session"));
+                    }
+                    (Work::Responder(responder), kept) => {
+                        runtime = kept;
+                        report(&control, &serve(responder, &entry, &mut scratch))?;
+                    }
+                }
             }
             Ok((Order::Access, Some(fd))) => access = serde_json::from_reader(File::from(fd))?,
             Ok((Order::Datagrams(duty), Some(fd))) => {
@@ -99,6 +137,30 @@ fn work(find: impl Fn(&str) -> Option<Service>) -> io::Result<()> {
     }
 }
 
+fn transport_of(stream: &Stream, tls: bool) -> io::Result<Transport> {
+    Ok(match stream.local()?.inet() {
+        Some(_) if tls => Transport::Tls,
+        Some(_) => Transport::Tcp,
+        None => Transport::Unix,
+    })
+}
+
+/// The connection of the session that runs in this process.
+#[derive(Clone, Default)]
+struct Current(Arc<Mutex<Option<Arc<Conn>>>>);
+
+impl Current {
+    fn set(&self, conn: Arc<Conn>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(conn);
+    }
+
+    /// Ends the connection, so that its session ends what it has started; false where there is none.
+    fn cut(&self) -> bool {
+        let conn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        conn.as_ref().inspect(|conn| conn.cut(Why::Drain)).is_some()
+    }
+}
+
 /// The server executes /proc/self/exe, which would leave the worker with the name "exe".
 fn name_like_the_program() {
     let own = std::env::args_os().next().unwrap_or_default();
@@ -109,12 +171,16 @@ fn name_like_the_program() {
     }
 }
 
-/// A worker must not outlive its server: when the control socket hangs up, it exits at once.
-fn leave_with_the_server(control: &Arc<OwnedFd>) -> io::Result<()> {
-    let control = Arc::clone(control);
+/// A worker must not outlive its server: when the control socket hangs up, it exits at once, or as
+/// soon as its session has ended what it started.
+fn leave_with_the_server(control: &Arc<OwnedFd>, current: &Current) -> io::Result<()> {
+    let (control, current) = (Arc::clone(control), current.clone());
     std::thread::Builder::new().name("hang-up".into()).spawn(move || {
         // An error leaves nothing to wait for either.
         let _ = sys::wait_hang_up(&control);
+        if current.cut() {
+            std::thread::sleep(limits::SESSION_EXIT);
+        }
         std::process::exit(0);
     })?;
     Ok(())
@@ -133,21 +199,56 @@ fn report(control: &OwnedFd, report: &Report) -> io::Result<()> {
     pass::send(control, &serde_json::to_vec(report)?, None)
 }
 
-fn serve(
-    service: &Service,
-    connections: &Arc<Connections>,
-    stream: Stream,
-    scratch: &mut Scratch,
-) -> Report {
-    // The blocking driver, which serves here, asks nothing of the transport.
-    let entry = connections.enter(stream, false);
-    let end = catch_unwind(AssertUnwindSafe(|| {
-        let mut responder = service.respond();
-        blocking::drive(entry.conn(), responder.as_mut(), scratch)
-    }));
-    let end = end.unwrap_or(End::ours(Why::Panic));
+fn serve(mut responder: Box<dyn Responder>, entry: &Entry, scratch: &mut Scratch) -> Report {
+    let drive = || blocking::drive(entry.conn(), responder.as_mut(), scratch);
+    let end = catch_unwind(AssertUnwindSafe(drive));
+    done(end.unwrap_or(End::ours(Why::Panic)), entry)
+}
+
+fn done(end: End, entry: &Entry) -> Report {
     let (bytes_in, bytes_out) = entry.conn().counts();
     Report::Done { end, bytes_in, bytes_out }
+}
+
+fn serve_session(
+    control: &Arc<OwnedFd>,
+    session: Arc<dyn Session>,
+    runtime: &Runtime,
+    transport: Transport,
+    entry: &Entry,
+) -> Report {
+    let conn = entry.conn();
+    let peer = match conn.stream().peer() {
+        Ok(peer) => peer,
+        // It has gone already.
+        Err(error) => return done(End::failed(&error), entry),
+    };
+    let front = Arc::new(Far { control: Mutex::new(Arc::clone(control)) });
+    let call = |channel| Call { channel, peer, transport, front, alone: true };
+    done(runtime.block_on(sessions::serve(session, conn, call)), entry)
+}
+
+/// The way from a session to the server that started this process.
+struct Far {
+    control: Mutex<Arc<OwnedFd>>,
+}
+
+impl Front for Far {
+    fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>> {
+        // One question at a time: the next message is its answer.
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        report(&control, &Report::Ask(question.to_vec()))?;
+        match next_order(&control)? {
+            (Order::Answer(answer), _) => answer.map_err(io::Error::other),
+            _ => Err(io::Error::other("the server's message is not an answer")),
+        }
+    }
+
+    fn tell(&self, news: News) {
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that is gone is told nothing.
+        let _ = report(&control, &Report::Tell(news));
+    }
 }
 
 fn serve_datagrams(

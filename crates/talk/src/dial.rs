@@ -125,6 +125,19 @@ async fn retry<T>(
     tell: Tell<'_>,
     attempt: impl AsyncFn() -> Result<T, net::Error>,
 ) -> Result<T, Error> {
+    Ok(again(retries, tell, attempt, may_pass).await?)
+}
+
+/// Tries up to `retries` times more for as long as a failure may pass.
+///
+/// # Errors
+/// The last failure, or the first that does not pass.
+pub async fn again<T, E: fmt::Display>(
+    retries: u32,
+    tell: Tell<'_>,
+    attempt: impl AsyncFn() -> Result<T, E>,
+    may_pass: impl Fn(&E) -> bool,
+) -> Result<T, E> {
     let mut pause = limits::RETRY_DELAY_FIRST;
     for number in 1..=retries {
         match attempt().await {
@@ -132,16 +145,16 @@ async fn retry<T>(
                 let error = error.to_string();
                 tell(&Step::Retrying { attempt: number, of: retries, pause, error });
             }
-            other => return Ok(other?),
+            other => return other,
         }
         tokio::time::sleep(pause).await;
         pause = limits::RETRY_DELAY_MAX.min(pause * 2);
     }
-    Ok(attempt().await?)
+    attempt().await
 }
 
 /// False for failures that another attempt meets again: a wrong option, a source that is not ours.
-fn may_pass(error: &net::Error) -> bool {
+pub fn may_pass(error: &net::Error) -> bool {
     matches!(error.operation, Operation::Connect | Operation::Resolve)
 }
 

@@ -33,6 +33,8 @@ pub enum Error {
     },
     /// The terminal failed.
     Terminal(String),
+    /// The connection was not secured: cause and remedy.
+    Security(String),
     /// A signal of this name asked for the end.
     Signal(&'static str),
 }
@@ -112,6 +114,7 @@ impl fmt::Display for Error {
             Error::Signal(name) => {
                 write!(f, "cannot go on talking: stopped by {name}. Start again.")
             }
+            Error::Security(what) => f.write_str(&shown::line(what)),
             Error::Terminal(what) => write!(
                 f,
                 "cannot use the terminal: {}. Use a pipe instead of a terminal.",

@@ -9,7 +9,10 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::Socket;
 use sockeye_net::sys::watch::Watched;
 use sockeye_net::{self as net, Endpoint, Operation, Stream};
-use tokio::io::Interest;
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadHalf, WriteHalf,
+};
+use tokio::sync::Mutex;
 
 use crate::error::Error;
 
@@ -22,7 +25,19 @@ pub struct Line {
 enum Wire {
     Stream(Watched<Stream>),
     Datagram(Watched<Socket>),
+    Secured(Secured),
 }
+
+/// A connection that is more than its socket, as TLS: each direction has its own half.
+struct Secured {
+    reader: Mutex<ReadHalf<Box<dyn Duplex>>>,
+    writer: Mutex<WriteHalf<Box<dyn Duplex>>>,
+}
+
+/// Any stream of bytes both ways. Shutting it down ends our direction alone.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// What one receive gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +64,13 @@ impl Line {
         Ok(Line { wire: Wire::Stream(watched), endpoint: endpoint.clone() })
     }
 
+    /// The line over a stream that somebody has secured already.
+    pub fn secured(stream: Box<dyn Duplex>, endpoint: &Endpoint) -> Line {
+        let (reader, writer) = tokio::io::split(stream);
+        let secured = Secured { reader: Mutex::new(reader), writer: Mutex::new(writer) };
+        Line { wire: Wire::Secured(secured), endpoint: endpoint.clone() }
+    }
+
     /// The line over a connected datagram socket, which is made non-blocking.
     ///
     /// # Errors
@@ -71,7 +93,7 @@ impl Line {
 
     /// True where bytes flow without boundaries.
     pub fn is_stream(&self) -> bool {
-        matches!(self.wire, Wire::Stream(_))
+        !matches!(self.wire, Wire::Datagram(_))
     }
 
     /// Waits for bytes or a datagram, or a stream's end.
@@ -82,6 +104,10 @@ impl Line {
         match &self.wire {
             Wire::Stream(watched) => {
                 let kept = when_readable(watched, |stream| stream.recv(buffer)).await?;
+                Ok(Received { kept, length: kept })
+            }
+            Wire::Secured(Secured { reader, .. }) => {
+                let kept = reader.lock().await.read(buffer).await?;
                 Ok(Received { kept, length: kept })
             }
             Wire::Datagram(watched) => {
@@ -107,6 +133,12 @@ impl Line {
     pub async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match &self.wire {
             Wire::Stream(watched) => when_writable(watched, |stream| stream.send(bytes)).await,
+            Wire::Secured(Secured { writer, .. }) => {
+                let mut writer = writer.lock().await;
+                let n = writer.write(bytes).await?;
+                writer.flush().await?;
+                Ok(n)
+            }
             Wire::Datagram(watched) => {
                 let put =
                     |socket: &Socket| Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?);
@@ -119,9 +151,10 @@ impl Line {
     ///
     /// # Errors
     /// As shutdown(2), but never `ENOTCONN`.
-    pub fn end(&self) -> io::Result<()> {
+    pub async fn end(&self) -> io::Result<()> {
         match &self.wire {
             Wire::Stream(watched) => watched.get().shutdown(Shutdown::Write),
+            Wire::Secured(Secured { writer, .. }) => writer.lock().await.shutdown().await,
             Wire::Datagram(_) => Ok(()),
         }
     }
@@ -131,6 +164,7 @@ impl Line {
         let socket = match &self.wire {
             Wire::Stream(watched) => watched.get().socket(),
             Wire::Datagram(watched) => watched.get(),
+            Wire::Secured(_) => return None,
         };
         socket.take_error().ok().flatten()
     }

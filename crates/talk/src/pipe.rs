@@ -107,6 +107,7 @@ impl Pipe<'_> {
         }
         self.line
             .end()
+            .await
             .map_err(|error| net::Error::new(Operation::Shutdown, self.line.endpoint(), error))?;
         self.view.end(Sent).await
     }

@@ -123,9 +123,20 @@ fn hostile_words() {
     }
 }
 
-/// L7, E1: what is not built is refused by name, never half served.
+/// L7, M5: cells that make no sense are refused by name, and so is what would let other machines
+/// run commands without a key.
 #[test]
 fn refused_by_name() {
-    let line = wrong(&["upper", "tls://127.0.0.1:0"]);
-    assert!(line.contains("tls"), "{line}");
+    let cases = [
+        (["host", "tcp://127.0.0.1:0"], "host on tcp"),
+        (["host", "udp://127.0.0.1:0"], "host on udp"),
+        (["command", "tls://127.0.0.1:0"], "command on tls"),
+        (["command", "unixgram:/tmp/x"], "command on unixgram"),
+        (["command", "0.0.0.0:0"], "loopback"),
+        (["command", "tcp://[::]:0"], "loopback"),
+    ];
+    for (words, what) in cases {
+        let line = wrong(&words);
+        assert!(line.contains(what), "{words:?}: {line}");
+    }
 }

@@ -1,10 +1,11 @@
 //! What only Linux has, and the only `unsafe` of the project: each block says why it is sound.
 //!
 //! [`holder`] reads /proc, [`batch`] moves datagrams many at a time, [`pass`] hands descriptors
-//! to another process, [`inherited`] takes those that a parent left open, [`watch`] waits for
-//! sockets on an event loop.
+//! to another process, [`inherited`] takes those that a parent left open, [`child`] prepares a child
+//! process, [`watch`] waits for sockets on an event loop.
 
 pub mod batch;
+pub mod child;
 pub mod holder;
 pub mod inherited;
 pub mod pass;
@@ -52,6 +53,11 @@ pub fn wait_writable(fd: &impl AsFd, timeout: Option<Duration>) -> io::Result<bo
 /// As poll(2), but never `EINTR`.
 pub fn wait_hang_up(fd: &impl AsFd) -> io::Result<bool> {
     wait(fd, PollFlags::empty(), None)
+}
+
+/// True where the peer of a stream socket has ended its side or reset it, whatever is unread.
+pub(crate) fn has_peer_ended(fd: &impl AsFd) -> io::Result<bool> {
+    wait(fd, PollFlags::RDHUP, Some(Duration::ZERO))
 }
 
 fn wait(fd: &impl AsFd, flags: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {

@@ -5,6 +5,7 @@
 //! on its way is destroyed by a reset. A driver never reads on while a reply is not written.
 
 pub(crate) mod blocking;
+pub mod channel;
 pub(crate) mod event;
 
 use std::io;

@@ -17,12 +17,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::sessions::Introduction;
 use super::{Floor, Place, Served};
 use crate::connections::Connections;
 use crate::datagram::Worker;
 use crate::drive::event::Drive;
 use crate::end::Why;
 use crate::hall::Admission;
+use crate::service::Work;
 
 /// The event loops.
 pub(super) struct Loops {
@@ -121,9 +123,22 @@ impl Place for Loops {
     fn connection(&self, admission: Admission, stream: Stream) {
         let served = Served::begin(&self.connections, admission, stream, Why::Drain);
         let chosen = self.emptiest();
-        let drive = Drive::new(Arc::clone(served.entry.conn()), self.floor.service.respond());
         let load = Load::add(&chosen.load);
-        chosen.handle.spawn(Task { drive, served: Some(served), _load: load });
+        let conn = Arc::clone(served.entry.conn());
+        let admission = served.admission.as_deref().expect("taken only at the end");
+        match self.floor.service.work(admission.transport()) {
+            Work::Responder(responder) => {
+                let drive = Drive::new(conn, responder);
+                chosen.handle.spawn(Task { drive, served: Some(served), _load: load });
+            }
+            Work::Session(session) => {
+                let introduction = Introduction::new(session, &conn, admission);
+                chosen.handle.spawn(async move {
+                    served.end(introduction.serve().await);
+                    drop(load);
+                });
+            }
+        }
     }
 
     fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {

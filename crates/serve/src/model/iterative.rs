@@ -15,7 +15,7 @@ use sockeye_net::{DatagramSocket, Stream};
 use super::thread::DatagramThreads;
 use super::{Floor, Place, Served};
 use crate::connections::Connections;
-use crate::drive::{Scratch, blocking};
+use crate::drive::Scratch;
 use crate::end::Why;
 use crate::hall::Admission;
 
@@ -36,12 +36,8 @@ impl Iterative {
             let mut scratch = Scratch::new(limits::STREAM_BUFFER);
             while let Ok(served) = receiver.recv() {
                 // A panic ends its connection, which tells so when it is dropped, and no other.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    let mut responder = service.respond();
-                    let conn = Arc::clone(served.entry.conn());
-                    let end = blocking::drive(&conn, responder.as_mut(), &mut scratch);
-                    served.end(end);
-                }));
+                let serve = || served.block(&service, &mut scratch);
+                let _ = catch_unwind(AssertUnwindSafe(serve));
             }
         })?;
         let datagrams = DatagramThreads::new(floor);

@@ -3,6 +3,7 @@
 mod event;
 mod iterative;
 mod process;
+pub(crate) mod sessions;
 mod thread;
 
 use std::fmt;
@@ -17,10 +18,12 @@ use tokio::sync::watch;
 
 use crate::connections::{Connections, Deadlines, Entry};
 use crate::datagram::{self, Duty, Refusals};
+use crate::drive::{Scratch, blocking};
 use crate::end::Why;
 use crate::event::Event;
 use crate::hall::{Admission, Hall, Outcome};
-use crate::service::Service;
+use crate::service::{Service, Work};
+use sessions::Introduction;
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -203,6 +206,19 @@ impl Served {
         let entry = connections.enter(stream, admission.is_inet());
         let admission = Box::new(admission.unless_served(unserved));
         Served { admission: Some(admission), entry }
+    }
+
+    /// Serves it in this thread to its end, by calls that wait.
+    fn block(self, service: &Service, scratch: &mut Scratch) {
+        let admission = self.admission.as_deref().expect("taken only at the end");
+        let conn = Arc::clone(self.entry.conn());
+        let end = match service.work(admission.transport()) {
+            Work::Responder(mut responder) => blocking::drive(&conn, responder.as_mut(), scratch),
+            Work::Session(session) => {
+                sessions::block_on(Introduction::new(session, &conn, admission).serve())
+            }
+        };
+        self.end(end);
     }
 
     fn end(mut self, end: crate::End) {

@@ -83,6 +83,8 @@ type Job = (Admission, Stream);
 enum Left {
     /// It was told to go.
     Dismissed,
+    /// It served its one session.
+    Spent,
     /// It was told to go because the access lists have changed.
     Outdated,
     /// It died, with what it was serving.
@@ -169,7 +171,7 @@ impl Pool {
             if died {
                 state.note_death(Instant::now());
             }
-            state.workers < self.floor.workers || state.jobs.len() > state.free
+            self.has_too_few(&state) || state.jobs.len() > state.free
         };
         if replace {
             self.add_worker();
@@ -183,7 +185,7 @@ impl Pool {
             let died = match Employee::hire(&self) {
                 Ok(mut employee) => match employee.serve_datagrams(&self, &socket).await {
                     left @ (Left::Outdated | Left::Died(_)) => employee.farewell(&self, left).await,
-                    Left::Dismissed => {
+                    Left::Dismissed | Left::Spent => {
                         employee.farewell(&self, Left::Dismissed).await;
                         return;
                     }
@@ -265,7 +267,21 @@ impl Pool {
     }
 
     fn is_above_size(&self) -> bool {
-        self.state().workers > self.floor.workers
+        self.has_too_many(&self.state())
+    }
+
+    /// What the pool keeps is workers; where each serves one session only, it is those that wait.
+    fn size(&self, state: &State) -> usize {
+        let one_each = self.floor.service.any_session().is_some();
+        if one_each { state.free } else { state.workers }
+    }
+
+    fn has_too_many(&self, state: &State) -> bool {
+        self.size(state) > self.floor.workers
+    }
+
+    fn has_too_few(&self, state: &State) -> bool {
+        self.size(state) < self.floor.workers
     }
 
     /// Learns which workers were stopped and which go on.

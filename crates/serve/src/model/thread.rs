@@ -11,7 +11,7 @@ use sockeye_net::{DatagramSocket, Stream};
 use super::{Floor, Place, Served};
 use crate::connections::Connections;
 use crate::datagram::Worker;
-use crate::drive::{Scratch, blocking};
+use crate::drive::Scratch;
 use crate::end::Why;
 use crate::event::Event;
 use crate::hall::Admission;
@@ -39,10 +39,8 @@ impl Place for Threads {
         let served = Served::begin(&self.connections, admission, stream, Why::Overload);
         let floor = Arc::clone(&self.floor);
         let work = move || {
-            let mut responder = floor.service.respond();
             let mut scratch = Scratch::new(limits::THREAD_BUFFER);
-            let end = blocking::drive(served.entry.conn(), responder.as_mut(), &mut scratch);
-            served.end(end);
+            served.block(&floor.service, &mut scratch);
         };
         let thread = thread::Builder::new().name("connection".into());
         // Where there is no thread, the closure is dropped, and with it the connection, which tells

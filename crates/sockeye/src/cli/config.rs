@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::connect::ConnectConfig;
+use super::exec::ExecConfig;
 use super::serve::ServeConfig;
 use super::usage::Failure;
 
@@ -17,6 +18,8 @@ use super::usage::Failure;
 pub(crate) struct Config {
     pub(crate) serve: ServeConfig,
     pub(crate) connect: ConnectConfig,
+    /// For `exec` and `shell`.
+    pub(crate) exec: ExecConfig,
 }
 
 impl Config {

@@ -3,7 +3,10 @@
 mod config;
 mod connect;
 mod docs;
+mod exec;
+mod key;
 mod serve;
+mod trust;
 mod usage;
 mod values;
 
@@ -12,9 +15,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use sockeye_serve::{self as serving, Service, services};
+use serde_json::Value;
+use sockeye_host::job;
+use sockeye_serve::{self as serving, Service};
 
 use config::Config;
+use serve::Catalogue;
 use usage::Failure;
 
 const EXAMPLES: &str = "\
@@ -45,6 +51,12 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Talk to an endpoint: a prompt on a terminal, bytes both ways in a pipe.
     Connect(connect::ConnectArgs),
+    /// Run a command on another machine.
+    Exec(Box<exec::ExecArgs>),
+    /// A shell on another machine, on a terminal.
+    Shell(Box<exec::ShellArgs>),
+    /// Make, show and hand out keys.
+    Key(key::KeyArgs),
     /// Write shell completions to stdout.
     Completions(docs::CompletionsArgs),
     /// Write a manual page to stdout, of the program or of one of its commands.
@@ -53,8 +65,12 @@ enum Command {
 
 /// The program: reads the process's arguments, does what they say, returns the exit status.
 pub fn main() -> ExitCode {
+    if job::is_keeper() {
+        return keeper();
+    }
     if serving::is_worker() {
-        return worker(services::find);
+        let catalogue = Catalogue::all();
+        return worker(|name, setup| catalogue.in_worker(name, setup));
     }
     finish(parse(std::env::args_os()).and_then(run))
 }
@@ -65,26 +81,33 @@ pub fn main() -> ExitCode {
 /// # Panics
 /// Inside a tokio runtime.
 pub fn serve_main(service: Service) -> ExitCode {
+    let name = service.name();
+    let catalogue = Catalogue { services: vec![service], commands: false };
     if serving::is_worker() {
-        return worker(|name| (name == service.name()).then(|| service.clone()));
+        return worker(|name, setup| catalogue.in_worker(name, setup));
     }
-    finish(serve_one(service))
+    finish(serve_one(name, &catalogue))
 }
 
-fn serve_one(service: Service) -> Result<(), Failure> {
-    let name = service.name();
+fn serve_one(name: &'static str, catalogue: &Catalogue) -> Result<(), Failure> {
     let parsed = serve::program(name).try_get_matches();
     let matches = parsed.map_err(|error| usage::from_clap(&error))?;
     let program = serve::ServeProgram::from_arg_matches(&matches)
         .map_err(|error| usage::from_clap(&error))?;
     let config = Config::load(program.config.as_deref())?;
-    serve::run(program.args, config.serve, &[service])
+    serve::run(program.args, config.serve, catalogue)
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
-    let matches =
-        command().try_get_matches_from(arguments).map_err(|error| usage::from_clap(&error))?;
-    Cli::from_arg_matches(&matches).map_err(|error| usage::from_clap(&error))
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // There, whatever fails on our side must not look like the status of a command.
+    let remote = arguments.get(1).is_some_and(|word| word == "exec" || word == "shell");
+    let failed = |error: clap::Error| match usage::from_clap(&error) {
+        Failure::Usage(text) if remote => Failure::RemoteUsage(text),
+        other => other,
+    };
+    let matches = command().try_get_matches_from(arguments).map_err(failed)?;
+    Cli::from_arg_matches(&matches).map_err(failed)
 }
 
 /// The one definition that help, manual pages and completions are made from.
@@ -95,17 +118,38 @@ fn command() -> clap::Command {
 fn run(cli: Cli) -> Result<(), Failure> {
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
-        Command::Serve(args) => serve::run(args, config()?.serve, &services::all()),
+        Command::Serve(args) => serve::run(args, config()?.serve, &Catalogue::all()),
         Command::Connect(args) => {
             let settings = connect::ConnectSettings::resolve(args, config()?.connect);
             Ok(connect::run(settings.map_err(Failure::Usage)?)?)
         }
+        Command::Exec(args) => {
+            exec::run(args.resolve(config()?.exec).map_err(Failure::RemoteUsage)?)
+        }
+        Command::Shell(args) => {
+            exec::run(args.resolve(config()?.exec).map_err(Failure::RemoteUsage)?)
+        }
+        Command::Key(args) => key::run(args),
         Command::Completions(args) => docs::completions(&args),
         Command::Man(args) => docs::man(&args),
     }
 }
 
-fn worker(find: impl Fn(&str) -> Option<Service>) -> ExitCode {
+/// The parent of one remote command, where many connections share a server's process.
+fn keeper() -> ExitCode {
+    match job::run_keeper() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!(
+                "sockeye: cannot keep a command: {error}. Raise `ulimit -u` and `ulimit -n`; if no \
+                 server started this, unset SOCKEYE_KEEPER."
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn worker(find: impl Fn(&str, &Value) -> Option<Service>) -> ExitCode {
     match serving::run_worker(find) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -12,6 +12,12 @@ pub(crate) enum Failure {
     Usage(String),
     /// What was asked for could not be done: exit 1.
     Failed(anyhow::Error),
+    /// A remote command could not be run: exit 255.
+    Remote(anyhow::Error),
+    /// The command line of a remote command is wrong: exit 255, as all of our own failures there.
+    RemoteUsage(String),
+    /// A remote command ended with this status; all is said.
+    Status(u8),
     /// Help or the version was asked for: not a failure, exit 0.
     Shown(String),
 }
@@ -34,6 +40,15 @@ impl Failure {
                 eprintln!("sockeye: {}", shown::line(&error.to_string()));
                 ExitCode::FAILURE
             }
+            Failure::Remote(error) => {
+                eprintln!("sockeye: {}", shown::line(&error.to_string()));
+                ExitCode::from(255)
+            }
+            Failure::RemoteUsage(text) => {
+                eprintln!("sockeye: {}", shown::line(&text));
+                ExitCode::from(255)
+            }
+            Failure::Status(status) => ExitCode::from(status),
             Failure::Shown(text) => match super::docs::write_out(text.as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => failure.report(),
@@ -49,7 +64,7 @@ pub(crate) fn from_clap(error: &clap::Error) -> Failure {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Failure::Shown(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Failure::Usage(
-                "no command: it is serve or connect; see `sockeye --help`".into(),
+                "no command: it is serve, connect, exec, shell or key; see `sockeye --help`".into(),
             );
         }
         ErrorKind::UnknownArgument => {

@@ -206,7 +206,7 @@ impl Prompt<'_> {
     /// Our FIN, and what the peer still says.
     async fn leave(&mut self) -> Result<Ended, Error> {
         let failed = |error| net::Error::new(Operation::Shutdown, self.line.endpoint(), error);
-        self.line.end().map_err(failed)?;
+        self.line.end().await.map_err(failed)?;
         self.transcript.end(Direction::Sent)?;
         if self.line.is_stream() {
             let end = Instant::now() + limits::PROMPT_LONGEST;

@@ -10,7 +10,7 @@ use rustix::process::Pid;
 use sockeye_limits as limits;
 use sockeye_net::sys::pass;
 use sockeye_net::sys::watch::Watched;
-use sockeye_net::{DatagramSocket, Stream};
+use sockeye_net::{DatagramSocket, Stream, Transport};
 use tokio::io::Interest;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -49,9 +49,10 @@ impl Employee {
         let deadlines = pool.floor.deadlines;
         let service = pool.floor.service.name().to_owned();
         let control = Line(Watched::new(Arc::new(ours), Interest::READABLE)?);
+        let setup = pass::memory(&serde_json::to_vec(&pool.floor.service.setup())?)?;
         control.send(
             &Order::Setup { service, idle: deadlines.idle, lifetime: deadlines.lifetime },
-            None,
+            Some(setup.as_fd()),
         )?;
         let (sender, stopped) = watch::channel(false);
         pool.state().stopped.push((pid, sender));
@@ -120,7 +121,7 @@ impl Employee {
                 }
                 () = sleep_until(idle_until), if pool.is_above_size() => {
                     let mut state = pool.state();
-                    if state.jobs.is_empty() && state.workers > pool.floor.workers {
+                    if state.jobs.is_empty() && pool.has_too_many(&state) {
                         state.free -= 1;
                         return Err(Left::Dismissed);
                     }
@@ -161,7 +162,9 @@ impl Employee {
         admission: Admission,
         stream: Stream,
     ) -> Result<(), Left> {
-        if self.control.send(&Order::Connection, Some(stream.as_fd())).is_err() {
+        let transport = admission.transport();
+        let order = Order::Connection { tls: transport == Transport::Tls };
+        if self.control.send(&order, Some(stream.as_fd())).is_err() {
             // It was dead already: the connection goes to another and knows nothing of it.
             pool.state().jobs.push_front((admission, stream));
             pool.wake.notify_last();
@@ -169,20 +172,33 @@ impl Employee {
         }
         // From here on the descriptor is the worker's alone.
         drop(stream);
-        let report = tokio::select! {
-            report = self.control.report() => report,
-            () = pool.over() => {
-                let end = End::ours(Why::Drain);
-                admission.close(Outcome::of(end, None));
-                return Err(Left::Dismissed);
+        let session = pool.floor.service.session_on(transport);
+        loop {
+            let report = tokio::select! {
+                report = self.control.report() => report,
+                () = pool.over() => {
+                    let end = End::ours(Why::Drain);
+                    admission.close(Outcome::of(end, None));
+                    return Err(Left::Dismissed);
+                }
+            };
+            match (report, session) {
+                (Ok(Report::Done { end, bytes_in, bytes_out }), _) => {
+                    admission.close(Outcome::of(end, Some((bytes_in, bytes_out))));
+                    // One session, one process.
+                    return if session.is_some() { Err(Left::Spent) } else { Ok(()) };
+                }
+                (Ok(Report::Tell(news)), Some(_)) => admission.ear().hear(&news),
+                (Ok(Report::Ask(question)), Some(session)) => {
+                    let answer = match question.len() {
+                        ..=limits::QUESTION_MAX => session.answer(&question),
+                        _ => Err("the question is too long".into()),
+                    };
+                    // A worker that is gone is noticed by the next report.
+                    let _ = self.control.send(&Order::Answer(answer), None);
+                }
+                _ => return Err(Left::Died(Some(admission))),
             }
-        };
-        match report {
-            Ok(Report::Done { end, bytes_in, bytes_out }) => {
-                admission.close(Outcome::of(end, Some((bytes_in, bytes_out))));
-                Ok(())
-            }
-            _ => Err(Left::Died(Some(admission))),
         }
     }
 
@@ -228,7 +244,10 @@ impl Employee {
         let Employee { mut child, pid, control, .. } = self;
         pool.state().stopped.retain(|(other, _)| *other != pid);
         drop(control);
-        let status = match timeout(limits::WORKER_EXIT, child.wait()).await {
+        // One that runs a command ends that first.
+        let session = pool.floor.service.any_session().is_some();
+        let patience = if session { limits::SESSION_EXIT } else { limits::WORKER_EXIT };
+        let status = match timeout(patience, child.wait()).await {
             Ok(status) => status.ok(),
             Err(_) => {
                 // Stopped or stuck in the kernel: it is not coming back by itself.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sockeye_net::dial::parse_source;
 use sockeye_net::{Endpoint, SocketOption, units};
 
+use crate::cli::trust::TrustArgs;
 use crate::cli::values;
 
 const EXAMPLES: &str = "\
@@ -16,6 +17,7 @@ Examples:
   printf 'hello' | sockeye connect HOST:9000 send it, print the answer
   sockeye connect --crlf HOST:80 < request   a text protocol that wants \\r\\n
   sockeye connect unix:/run/app.sock         a Unix socket
+  sockeye connect tls://HOST:9000            TLS 1.3, both sides known by their keys
   echo hi | sockeye connect udp://HOST:9000  one datagram, \"hi\\n\"
   sockeye connect --hex --timeout 5s 9000    see every byte, give up after five silent seconds
   sockeye connect --record talk.ndjson 9000  keep the conversation …
@@ -41,7 +43,7 @@ config.toml. Arguments beat the environment, which beats config.toml.";
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ConnectArgs {
-    /// Where to connect: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unixgram:PATH, HOST:PORT,
+    /// Where to connect: tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH, unixgram:PATH, HOST:PORT,
     /// a port of this machine, or a path with a slash.
     #[arg(value_parser = values::endpoint())]
     pub(crate) endpoint: Endpoint,
@@ -126,12 +128,17 @@ pub(crate) struct ConnectArgs {
     #[arg(short, long, env = "SOCKEYE_VERBOSE", value_name = "on|off", num_args = 0..=1,
         require_equals = true, default_missing_value = "on", value_parser = units::switch)]
     pub(crate) verbose: Option<bool>,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 /// `[connect]` of config.toml: the options of [`ConnectArgs`] by their names.
 #[derive(serde::Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ConnectConfig {
+    pub(crate) identity: Option<PathBuf>,
+    pub(crate) known_hosts: Option<PathBuf>,
     pub(crate) source: Option<String>,
     pub(crate) ipv4: Option<bool>,
     pub(crate) ipv6: Option<bool>,

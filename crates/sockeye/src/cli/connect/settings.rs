@@ -10,6 +10,7 @@ use sockeye_net::{DialOptions, Endpoint, Family, SocketOption};
 use sockeye_talk::Split;
 
 use super::args::{ConnectArgs, ConnectConfig};
+use crate::cli::trust::Trust;
 use crate::cli::values::positive_duration;
 
 /// Where the bytes to send come from.
@@ -28,6 +29,7 @@ pub(super) enum Source {
 pub(crate) struct ConnectSettings {
     pub(super) endpoint: Endpoint,
     pub(super) dial: DialOptions,
+    pub(super) trust: Trust,
     pub(super) timeout: Option<Duration>,
     pub(super) retries: u32,
     pub(super) source: Source,
@@ -47,11 +49,16 @@ impl ConnectSettings {
     /// # Errors
     /// A usage error: one sentence that says what was wrong and what is right.
     pub(crate) fn resolve(
-        args: ConnectArgs,
-        config: ConnectConfig,
+        mut args: ConnectArgs,
+        mut config: ConnectConfig,
     ) -> Result<ConnectSettings, String> {
         let endpoint = args.endpoint.clone();
         refuse_endpoint(&endpoint)?;
+        let trust = match endpoint {
+            Endpoint::Tls(_) => std::mem::take(&mut args.trust)
+                .over(config.identity.take(), config.known_hosts.take())?,
+            _ => Trust::default(),
+        };
         let merged = Merged::new(args, config)?;
         merged.refuse_conflicts(&endpoint)?;
         let dial = merged.dial();
@@ -69,6 +76,7 @@ impl ConnectSettings {
         Ok(ConnectSettings {
             endpoint,
             dial,
+            trust,
             timeout: merged.timeout,
             retries: merged.retry,
             source,
@@ -252,10 +260,7 @@ fn either<T>(
 
 fn refuse_endpoint(endpoint: &Endpoint) -> Result<(), String> {
     match endpoint {
-        Endpoint::Tls(_) => {
-            Err(format!("{endpoint}: this version has no TLS; use tcp:// or unix:"))
-        }
-        Endpoint::Tcp(at) | Endpoint::Udp(at) if at.port == 0 => {
+        Endpoint::Tcp(at) | Endpoint::Tls(at) | Endpoint::Udp(at) if at.port == 0 => {
             Err(format!("{endpoint} has port 0, where nobody can listen: name the server's port"))
         }
         _ => Ok(()),
@@ -293,7 +298,7 @@ mod tests {
             (&["udp://h:9", "--whole", "--lines"], "--whole and --lines"),
             (&["udp://h:9", "--per-message"], "leave it out"),
             (&["unix:./s", "--source=::1"], "--source is for TCP and UDP"),
-            (&["tls://h:9"], "no TLS"),
+            (&["tls://h:0"], "port 0"),
             (&["h:0"], "port 0"),
         ];
         for (words, what) in cases {

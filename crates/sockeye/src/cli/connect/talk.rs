@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Context;
-use sockeye_net::shown;
+use sockeye_host::client::ReachError;
+use sockeye_net::{Endpoint, shown};
 use sockeye_talk::prompt::{Console, History, Style, prompt};
 use sockeye_talk::record::{self, Recorder};
 use sockeye_talk::{
@@ -69,6 +70,19 @@ async fn each_line(settings: &ConnectSettings, tell: dial::Tell<'_>) -> Result<(
 
 async fn connect(settings: &ConnectSettings, tell: dial::Tell<'_>) -> Result<Line, Error> {
     let ConnectSettings { endpoint, dial: how, retries, .. } = settings;
+    if matches!(endpoint, Endpoint::Tls(_)) {
+        let attempt =
+            async || settings.trust.reach(endpoint, how, async |reach| reach.stream().await).await;
+        let may_pass = |error: &ReachError| match error {
+            ReachError::Dial(error) => dial::may_pass(error),
+            _ => false,
+        };
+        return match dial::again(*retries, tell, attempt, may_pass).await {
+            Ok(stream) => Ok(Line::secured(Box::new(stream), endpoint)),
+            Err(ReachError::Dial(error)) => Err(error.into()),
+            Err(other) => Err(Error::Security(other.to_string())),
+        };
+    }
     if endpoint.transport().is_stream() {
         Line::stream(dial::stream(endpoint, how, *retries, tell).await?, endpoint)
     } else {

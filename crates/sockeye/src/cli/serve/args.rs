@@ -13,6 +13,7 @@ use sockeye_net::{Family, SocketOption, units};
 use sockeye_serve::{Model, Overflow};
 
 use super::access::{AccessSource, Words};
+use super::keys::{KeyArgs, KeyConfig};
 use crate::cli::usage::Failure;
 use crate::cli::values;
 
@@ -23,6 +24,9 @@ Examples:
   sockeye serve --model process               a process a connection
   sockeye serve chargen 0 --json              a port of the system's choice, told as JSON
   sockeye serve upper 0.0.0.0:9000 --allow 192.0.2.0/24 --idle-timeout 30s
+  sockeye serve host                          remote commands, tls://127.0.0.1:9022
+  sockeye serve host 0.0.0.0:9022 unix:./s.sock --audit ./audit.jsonl
+  sockeye serve command                       the plain form, for whoever is on this machine
 
 A TIME is 500ms, 10s or 1m; a bare number is seconds. Each option can also be set by SOCKEYE_NAME in
 the environment, or by its name in [serve] of config.toml. Arguments beat the environment, which
@@ -51,7 +55,8 @@ pub(crate) fn program(name: &'static str) -> clap::Command {
         .long_about(None)
         .mut_arg("words", |words| {
             words.value_name("ENDPOINT").help(
-                "PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unixgram:PATH. \
+                "PORT, HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH, \
+                 unixgram:PATH. \
                  Without endpoints: TCP and UDP on 127.0.0.1:9000",
             )
         })
@@ -62,13 +67,15 @@ pub(crate) fn program(name: &'static str) -> clap::Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// A service (upper, echo, discard, daytime, qotd, chargen, time; upper where none is named),
-    /// then endpoints: PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or ./PATH,
-    /// unix:@ABSTRACT, unixgram:PATH. Without endpoints: TCP and UDP on 127.0.0.1:9000.
+    /// A service (upper, echo, discard, daytime, qotd, chargen, time, command, host; upper where
+    /// none is named), then endpoints: PORT, HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT,
+    /// udp://HOST:PORT, unix:PATH or ./PATH, unix:@ABSTRACT, unixgram:PATH. Without endpoints: TCP
+    /// and UDP on 127.0.0.1:9000; host on tls://127.0.0.1:9022.
     #[arg(value_name = "SERVICE|ENDPOINT")]
     words: Vec<OsString>,
 
-    /// Who does the work: iterative, thread, process or event [default: event].
+    /// Who does the work: iterative, thread, process or event [default: event; host and command:
+    /// process].
     #[arg(long, short = 'm', value_name = "MODEL", env = "SOCKEYE_MODEL")]
     model: Option<String>,
 
@@ -148,6 +155,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, short = 'v', env = "SOCKEYE_VERBOSE", value_name = "on|off", num_args = 0..=1,
         require_equals = true, default_missing_value = "on", value_parser = units::switch)]
     verbose: Option<bool>,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// `[serve]` of the configuration: keys named as the options, values written as on the command
@@ -173,13 +183,34 @@ pub(crate) struct ServeConfig {
     ipv6: Option<bool>,
     json: Option<bool>,
     verbose: Option<bool>,
+    authorized_keys: Option<PathBuf>,
+    host_key: Option<PathBuf>,
+    accept_env: Option<Vec<String>>,
+    audit: Option<PathBuf>,
+    privileges: Option<bool>,
+    penalize_loopback: Option<bool>,
+}
+
+impl ServeConfig {
+    /// The part that is about keys. (A flattened part would not refuse unknown names.)
+    fn keys(&mut self) -> KeyConfig {
+        KeyConfig {
+            authorized_keys: self.authorized_keys.take(),
+            host_key: self.host_key.take(),
+            accept_env: self.accept_env.take(),
+            audit: self.audit.take(),
+            privileges: self.privileges,
+            penalize_loopback: self.penalize_loopback,
+        }
+    }
 }
 
 /// What was asked for, defaults filled in.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) words: Vec<OsString>,
-    pub(crate) model: Model,
+    /// `None`: the service's own.
+    pub(crate) model: Option<Model>,
     pub(crate) workers: Option<usize>,
     pub(crate) backlog: u32,
     pub(crate) max_connections: Option<usize>,
@@ -193,6 +224,8 @@ pub(crate) struct Resolved {
     pub(crate) mode: u32,
     pub(crate) set: Vec<SocketOption>,
     pub(crate) family: Family,
+    pub(crate) keys: (KeyArgs, KeyConfig),
+    pub(crate) penalize_loopback: bool,
 }
 
 impl ServeArgs {
@@ -208,10 +241,14 @@ impl ServeArgs {
         Ok((resolved, json, verbose))
     }
 
-    fn resolve(self, config: ServeConfig) -> Result<Resolved, String> {
+    fn resolve(self, mut config: ServeConfig) -> Result<Resolved, String> {
+        let keys = (self.keys, config.keys());
+        let penalize = keys.0.penalize_loopback.or(keys.1.penalize_loopback);
         Ok(Resolved {
+            keys,
+            penalize_loopback: penalize.unwrap_or(false),
             words: self.words,
-            model: either("model", self.model, config.model, Model::from_str)?.unwrap_or_default(),
+            model: either("model", self.model, config.model, Model::from_str)?,
             workers: self.workers.or(config.workers),
             backlog: self.backlog.or(config.backlog).unwrap_or(limits::BACKLOG),
             max_connections: self.max_connections.or(config.max_connections),
@@ -316,11 +353,14 @@ mod tests {
             ..ServeConfig::default()
         };
         let (resolved, ..) = args(&["--model", "process"]).over(config()).expect("settings");
-        assert_eq!((resolved.model, resolved.drain), (Model::Process, Duration::from_secs(1)));
+        assert_eq!(
+            (resolved.model, resolved.drain),
+            (Some(Model::Process), Duration::from_secs(1))
+        );
         let (resolved, ..) = args(&[]).over(config()).expect("settings");
-        assert_eq!(resolved.model, Model::Thread);
+        assert_eq!(resolved.model, Some(Model::Thread));
         let (resolved, ..) = args(&[]).over(ServeConfig::default()).expect("settings");
-        assert_eq!((resolved.model, resolved.mode), (Model::Event, 0o600));
+        assert_eq!((resolved.model, resolved.mode), (None, 0o600));
     }
 
     /// Q1: a bad value in the configuration is named by its key.

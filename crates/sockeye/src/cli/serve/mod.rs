@@ -2,19 +2,26 @@
 
 mod access;
 mod args;
+mod keys;
 mod print;
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+use sockeye_host::{Host, Rules, Secured, plain};
+use sockeye_limits as limits;
 use sockeye_net::activation::{self, Activated};
 use sockeye_net::endpoint::ParseEndpointError;
-use sockeye_net::{BindOptions, Endpoint, options};
-use sockeye_serve::{ServeError, Server, Service, Settings};
+use sockeye_net::{BindOptions, Endpoint, Transport, options};
+use sockeye_serve::{ServeError, Server, Service, Settings, services};
 
 pub(crate) use args::{ServeArgs, ServeConfig, ServeProgram, program};
 
 use super::usage::Failure;
+use keys::{KeyArgs, KeyConfig};
 use print::Printer;
 
 /// The options that `--set` takes, for the long help.
@@ -26,21 +33,70 @@ pub(crate) fn long_help() -> String {
     text
 }
 
-/// Serves one of `services`, the first where none is named.
+/// The services of a program: those that answer by themselves, and whether it runs commands.
+pub(crate) struct Catalogue {
+    pub(crate) services: Vec<Service>,
+    pub(crate) commands: bool,
+}
+
+impl Catalogue {
+    /// All that sockeye has.
+    pub(crate) fn all() -> Catalogue {
+        Catalogue { services: services::all(), commands: true }
+    }
+
+    /// A service in a worker process, from its name and what its session needs.
+    pub(crate) fn in_worker(&self, name: &str, setup: &Value) -> Option<Service> {
+        match name {
+            "host" if self.commands => Host::in_worker(setup),
+            "command" if self.commands => Some(plain::Command::service()),
+            name => {
+                let service = self.services.iter().find(|service| service.name() == name)?.clone();
+                if setup.is_null() { Some(service) } else { Secured::in_worker(service, setup) }
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        let names = self.services.iter().map(Service::name);
+        names.chain(["command", "host"].into_iter().filter(|_| self.commands)).collect()
+    }
+}
+
+/// Serves one of the services, the first where none is named.
 pub(crate) fn run(
     args: ServeArgs,
     config: ServeConfig,
-    services: &[Service],
+    catalogue: &Catalogue,
 ) -> Result<(), Failure> {
     let (args, json, verbose) = args.over(config)?;
     let activated = activation::take().map_err(anyhow::Error::from)?;
-    let settings = resolve(args, activated, services).map_err(Failure::Usage)?;
+    let (settings, list) = resolve(args, activated, catalogue)?;
+    let plain = settings.service.name() == "command" && catalogue.commands;
     let server = Server::bind(settings).map_err(as_failure)?;
     let printer = Printer::start(json, verbose, server.stopper())
         .map_err(|error| anyhow::anyhow!("cannot start a thread: {error}. Raise `ulimit -u`."))?;
+    if let Some(list) = list {
+        keys::introduce(&list);
+    }
+    if plain {
+        warn_of_strangers(&server.endpoints());
+    }
     let done = server.run(Arc::clone(&printer) as Arc<dyn sockeye_serve::Observer>);
     printer.finish()?;
     done.map(|_| ()).map_err(as_failure)
+}
+
+/// The plain form asks nobody who he is: on loopback that is everybody on this machine.
+fn warn_of_strangers(endpoints: &[Endpoint]) {
+    if endpoints.iter().any(|endpoint| endpoint.transport() == Transport::Tcp) {
+        // A closed standard error has nobody to be told.
+        let _ = writeln!(
+            std::io::stderr(),
+            "every user of this machine can run commands as you here; a Unix socket (unix:PATH) is \
+             for you alone"
+        );
+    }
 }
 
 fn as_failure(error: ServeError) -> Failure {
@@ -50,13 +106,13 @@ fn as_failure(error: ServeError) -> Failure {
     }
 }
 
-/// From what was asked to what is done.
+/// From what was asked to what is done; then the list of those who may come in, if there is one.
 fn resolve(
     args: args::Resolved,
     activated: Activated,
-    services: &[Service],
-) -> Result<Settings, String> {
-    let (service, mut endpoints) = words(&args.words, services)?;
+    catalogue: &Catalogue,
+) -> Result<(Settings, Option<PathBuf>), Failure> {
+    let (name, mut endpoints) = words(&args.words, catalogue).map_err(Failure::Usage)?;
     let given: Vec<Endpoint> = activated
         .listeners
         .iter()
@@ -65,21 +121,21 @@ fn resolve(
         .collect();
     endpoints.retain(|endpoint| !given.contains(endpoint));
     if endpoints.is_empty() && given.is_empty() {
-        let Endpoint::Tcp(at) = Endpoint::loopback(sockeye_limits::DEFAULT_PORT) else {
-            unreachable!("loopback is TCP")
-        };
-        endpoints = vec![Endpoint::Tcp(at.clone()), Endpoint::Udp(at)];
+        endpoints = usual_endpoints(name, catalogue);
     }
+    let tls = endpoints.iter().chain(&given).any(|one| one.transport() == Transport::Tls);
+    let (service, list) = service(name, tls, args.keys, catalogue)?;
     let mut settings = Settings::new(service);
     settings.endpoints = endpoints;
     settings.activated = activated;
-    settings.model = args.model;
+    settings.model = args.model.unwrap_or(settings.model);
+    settings.penalize_loopback = args.penalize_loopback;
     settings.workers = args.workers;
     settings.max_connections = args.max_connections;
     settings.overflow = args.overflow;
     settings.idle_timeout = args.idle_timeout;
     settings.max_lifetime = args.max_lifetime;
-    settings.access = args.access.read()?;
+    settings.access = args.access.read().map_err(Failure::Usage)?;
     settings.reload = Some(Box::new(move || args.access.read_again()));
     settings.once = args.once;
     settings.drain = args.drain;
@@ -93,39 +149,97 @@ fn resolve(
         options: args.set,
     };
     settings.signals = true;
-    Ok(settings)
+    Ok((settings, list))
 }
 
-/// The service, if the first word names one, and the endpoints.
-fn words(words: &[OsString], services: &[Service]) -> Result<(Service, Vec<Endpoint>), String> {
+/// Where a service is served when nobody says.
+fn usual_endpoints(name: &str, catalogue: &Catalogue) -> Vec<Endpoint> {
+    let at = |port| match Endpoint::loopback(port) {
+        Endpoint::Tcp(at) => at,
+        _ => unreachable!("loopback is TCP"),
+    };
+    match name {
+        "host" if catalogue.commands => vec![Endpoint::Tls(at(limits::HOST_PORT))],
+        "command" if catalogue.commands => vec![Endpoint::Tcp(at(limits::DEFAULT_PORT))],
+        _ => {
+            let at = at(limits::DEFAULT_PORT);
+            vec![Endpoint::Tcp(at.clone()), Endpoint::Udp(at)]
+        }
+    }
+}
+
+/// The service of that name, and the list of those who may come in where there is one.
+fn service(
+    name: &str,
+    tls: bool,
+    (args, config): (KeyArgs, KeyConfig),
+    catalogue: &Catalogue,
+) -> Result<(Service, Option<PathBuf>), Failure> {
+    let failed = |error: sockeye_trust::HostKeyError| Failure::Failed(error.into());
+    match name {
+        "host" if catalogue.commands => {
+            let rules = args.over(config).map_err(Failure::Usage)?;
+            let list = rules.authorized.clone();
+            Ok((Host::service(rules).map_err(failed)?, tls.then_some(list)))
+        }
+        "command" if catalogue.commands => Ok((plain::Command::service(), None)),
+        name => {
+            let found = catalogue.services.iter().find(|service| service.name() == name);
+            let service = found.expect("the name is one of them").clone();
+            if !tls {
+                return Ok((service, None));
+            }
+            let Rules { authorized, host_key, .. } = args.over(config).map_err(Failure::Usage)?;
+            let list = authorized.clone();
+            let service = Secured::service(service, authorized, host_key).map_err(failed)?;
+            Ok((service, Some(list)))
+        }
+    }
+}
+
+/// The name of the service, if the first word is one, and the endpoints.
+fn words(
+    words: &[OsString],
+    catalogue: &Catalogue,
+) -> Result<(&'static str, Vec<Endpoint>), String> {
+    let names = catalogue.names();
     let named = words.first().and_then(|word| word.to_str());
-    let found = services.iter().find(|service| named == Some(service.name()));
-    let first = services.first().ok_or("there is no service to serve")?;
+    let found = names.iter().find(|name| named == Some(**name)).copied();
+    let first = *names.first().ok_or("there is no service to serve")?;
     let rest = if found.is_some() { &words[1..] } else { words };
+    let name = found.unwrap_or(first);
     let mut endpoints = Vec::with_capacity(rest.len());
     for word in rest {
         let parsed = Endpoint::parse_os(word);
-        endpoints.push(parsed.map_err(|error| not_an_endpoint(word, &error, found, services))?);
+        let endpoint = parsed.map_err(|error| not_an_endpoint(word, &error, found, &names))?;
+        endpoints.push(match endpoint {
+            // Short forms mean TCP (E2); host is never on bare TCP, so there they mean TLS.
+            Endpoint::Tcp(at) if name == "host" && !is_url(word) => Endpoint::Tls(at),
+            other => other,
+        });
     }
-    Ok((found.unwrap_or(first).clone(), endpoints))
+    Ok((name, endpoints))
+}
+
+fn is_url(word: &OsStr) -> bool {
+    word.to_string_lossy().contains("://")
 }
 
 /// What is wrong with a word that should be an endpoint: it may be a service in the wrong place.
 fn not_an_endpoint(
     word: &OsStr,
     error: &ParseEndpointError,
-    found: Option<&Service>,
-    services: &[Service],
+    found: Option<&str>,
+    names: &[&str],
 ) -> String {
     let word = word.to_string_lossy();
-    let is_service = services.iter().any(|service| service.name() == word);
+    let is_service = names.iter().any(|name| *name == word);
     match found {
         Some(named) if is_service => {
-            format!("{word:?}: a server has one service, and {} is named already", named.name())
+            format!("{word:?}: a server has one service, and {named} is named already")
         }
         None if is_service => format!("{word:?}: the service comes first, then the endpoints"),
         None if word.bytes().all(|b| b.is_ascii_alphabetic()) => {
-            let names: Vec<&str> = services.iter().map(Service::name).collect();
             let names = names.join(", ");
             format!("{word:?} is neither a service ({names}) nor an endpoint (tcp://HOST:PORT)")
         }

@@ -11,7 +11,7 @@ use std::thread;
 
 use sockeye_limits as limits;
 use sockeye_net::shown;
-use sockeye_serve::{Event, Observer, Side, Stopper};
+use sockeye_serve::{CommandNews, Event, Observer, Side, Stopper};
 
 /// Prints events.
 pub(super) struct Printer {
@@ -119,9 +119,15 @@ fn write_all(lines: &Receiver<String>, out: &mut impl Write) -> io::Result<()> {
 /// The line for a person; none for what only `-v` tells.
 fn text(event: &Event<'_>, verbose: bool) -> Option<String> {
     Some(match event {
-        Event::Listening { endpoint, service, model, options } => {
-            let line = format!("listening on {endpoint} · {service} · {model}");
+        Event::Listening { endpoint, service, model, options, fingerprint } => {
+            let mut line = format!("listening on {endpoint} · {service} · {model}");
+            if let Some(fingerprint) = fingerprint {
+                line.push_str(&format!(" · {fingerprint}"));
+            }
             if verbose && !options.is_empty() { format!("{line} · {options}") } else { line }
+        }
+        Event::Rejected { peer, why, .. } => {
+            format!("{peer} was turned away: {}", shown::line(why))
         }
         Event::Error { error, .. } => shown::line(error),
         Event::Recovered { endpoint: Some(endpoint) } => format!("accepting again on {endpoint}"),
@@ -137,7 +143,7 @@ fn text(event: &Event<'_>, verbose: bool) -> Option<String> {
             "{endpoint}: {count} datagrams dropped so far, the receive buffer was full; raise it \
              with --set rcvbuf=4M"
         ),
-        Event::Reloaded => "access lists read again".into(),
+        Event::Reloaded => "access lists and keys read again".into(),
         Event::ReloadFailed { error } => shown::line(error),
         Event::Lost { count } => format!("{count} events lost, their reader is too slow"),
         Event::Draining { open: 0 } => return None,
@@ -174,6 +180,18 @@ fn connection_text(event: &Event<'_>) -> Option<String> {
             format!(
                 "#{connection} {peer} closed: {why}, {first} first, {moved}, {duration_ms:.1} ms"
             )
+        }
+        Event::Authenticated { connection, peer, identity, comment } => {
+            format!("#{connection} {peer} is {identity} {}", shown::line(comment)).trim_end().into()
+        }
+        Event::Command { connection, ended, .. } => {
+            let how = match (ended.exit, ended.signal) {
+                (_, Some(signal)) => format!("killed by signal {signal}"),
+                (Some(exit), None) => format!("exit {exit}"),
+                (None, None) => "detached".into(),
+            };
+            let CommandNews { command, output, duration_ms, .. } = ended;
+            format!("#{connection} ran {command}: {how}, {output} bytes, {duration_ms} ms")
         }
         Event::Refused { endpoint, peer, why, count } => {
             format!("refused on {endpoint}: {why}, {count} from {peer}")

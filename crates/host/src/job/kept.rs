@@ -1,0 +1,145 @@
+//! A command that is the child of a keeper, from this side.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use sockeye_limits as limits;
+use sockeye_net::sys::pass;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::ends::ChildEnds;
+use super::error::StartError;
+use super::keeper::{Line, MARK, Order, Report};
+use super::plan::{Confinement, Exit, Plan};
+use super::reaper;
+
+/// A command whose parent is a keeper. Dropped, it hangs up, and the keeper ends all.
+#[derive(Debug)]
+pub(super) struct Kept {
+    keeper: Child,
+    control: Line,
+    pid: u32,
+    exit: Option<Exit>,
+    detached: bool,
+}
+
+impl Kept {
+    /// Starts a keeper, which is this program with `arguments`, and the command in it.
+    pub(super) async fn start(
+        plan: &Plan,
+        ends: ChildEnds,
+        arguments: &[&OsStr],
+    ) -> Result<(Kept, Confinement), StartError> {
+        let (keeper, control) = hire(arguments)?;
+        // The keeper's socket hangs up wherever this is dropped on the way.
+        instruct(&control, plan, ends).map_err(StartError::system("instruct a keeper"))?;
+        let report = match timeout(limits::KEEPER_TIME, control.receive()).await {
+            Ok(report) => report,
+            Err(late) => Err(late.into()),
+        };
+        match report.map_err(StartError::system("hear of a keeper"))?.0 {
+            Report::Started { pid, confinement } => {
+                let mut kept = Kept { keeper, control, pid, exit: None, detached: false };
+                if plan.is_detached() {
+                    kept.spare();
+                }
+                Ok((kept, confinement))
+            }
+            Report::Failed(error) => Err(error),
+            Report::Ended(_) => Err(StartError::system("understand a keeper")(io::Error::from(
+                io::ErrorKind::InvalidData,
+            ))),
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) async fn wait(&mut self) -> io::Result<Exit> {
+        loop {
+            if let Some(exit) = self.exit {
+                return Ok(exit);
+            }
+            if let (Report::Ended(exit), _) = self.control.receive().await? {
+                self.exit = Some(exit);
+            }
+        }
+    }
+
+    pub(super) fn signal(&self, group: Option<Pid>, signal: Signal) -> io::Result<()> {
+        let group = group.map(|group| group.as_raw_nonzero().get());
+        self.control.send(&Order::Signal { number: signal.as_raw(), group }, None)
+    }
+
+    pub(super) async fn end(&mut self) {
+        if self.detached {
+            return;
+        }
+        // Where that fails the keeper has gone already.
+        let _ = self.control.send(&Order::End, None);
+        let patience: Duration = limits::TREE_END_TIME + limits::KEEPER_TIME;
+        if timeout(patience, self.gone()).await.is_err() {
+            // It is stopped, or stuck in the kernel.
+            let _ = self.keeper.kill().await;
+        }
+    }
+
+    /// What is left may stay, and the keeper with it.
+    pub(super) fn let_go(&mut self) {
+        if !self.detached && self.control.send(&Order::LetGo, None).is_ok() {
+            self.spare();
+        }
+    }
+
+    fn spare(&mut self) {
+        self.detached = true;
+        reaper::spare_processes(self.keeper.id().map(u32::cast_signed));
+    }
+
+    /// Waits until the keeper has gone; keeps what it still has to say.
+    async fn gone(&mut self) {
+        while let Ok((report, _)) = self.control.receive().await {
+            if let Report::Ended(exit) = report {
+                self.exit = Some(exit);
+            }
+        }
+        // It may have been reaped already, where this process is a reaper itself.
+        let _ = self.keeper.wait().await;
+    }
+}
+
+fn hire(arguments: &[&OsStr]) -> Result<(Child, Line), StartError> {
+    let start = || -> io::Result<(Child, Line)> {
+        let (ours, theirs) = pass::pair()?;
+        let line = Line::new(ours)?;
+        let keeper = Command::new("/proc/self/exe")
+            .arg0(std::env::args_os().next().unwrap_or_else(|| "sockeye".into()))
+            .args(arguments)
+            .env_clear()
+            .env(MARK, "1")
+            .stdin(theirs)
+            .stdout(Stdio::null())
+            // Ctrl-C at the terminal is for the server: it decides what becomes of its commands.
+            .process_group(0)
+            .spawn()?;
+        Ok((keeper, line))
+    };
+    start().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => StartError::TooManyProcesses,
+        _ => StartError::system("start a keeper")(error),
+    })
+}
+
+fn instruct(control: &Line, plan: &Plan, ends: ChildEnds) -> io::Result<()> {
+    for fd in &ends.0 {
+        control.send(&Order::Stream, Some(fd.as_fd()))?;
+    }
+    let plan = pass::memory(&serde_json::to_vec(plan)?)?;
+    control.send(&Order::Start, Some(plan.as_fd()))
+}
