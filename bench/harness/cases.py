@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
 
+from . import remote
+from .remote import Remote
+
 # One process that answers one message of 64 bytes and ends by itself: ncat does not wait for the
 # answer when we end our sending first, which is what `tr` would need.
 UPPER = f"{shutil.which('dd')} bs=64 count=1 conv=ucase status=none"
@@ -31,15 +34,23 @@ class Rival(Side):
 
 @dataclass
 class Case:
-    """Our server and its rivals under one load. `kind`: rate (a load that counts) or memory."""
+    """Our server and its rivals under one load. `kind`: rate (a load that counts), memory (of idle
+    connections); of remote commands cold (whole clients), bulk (output), peak (memory of both
+    ends), whose load is the command that is run."""
 
     name: str
-    ours: Side
-    rivals: list[Rival]
+    ours: Side | Remote
+    rivals: list[Rival] | list[Remote]
     load: list[str]
     kind: str = "rate"
-    # Memory: bytes a connection that we may use at most.
+    # Memory: bytes a connection that we may use at most; of a peak, bytes of each process.
     limit: float | None = None
+    # Bulk and peak: bytes of output.
+    size: int = 0
+    # Bulk: through a pipe into `cat`, not straight to /dev/null.
+    through_pipe: bool = False
+    # Peak: seconds of a reader that is much slower than the command.
+    slow_for: float | None = None
 
 
 @dataclass
@@ -57,7 +68,7 @@ class Peers:
         self.references, self.stand_in = references, stand_in
 
     def binaries(self) -> list[Path]:
-        names = ["load", "ref-epoll", "ref-thread", "ref-tokio", "ref-udp"]
+        names = ["load", "ref-epoll", "ref-handshake", "ref-thread", "ref-tokio", "ref-udp"]
         ours = [] if self.stand_in else [self.sockeye_path]
         return ours + [self.references / name for name in names]
 
@@ -96,6 +107,20 @@ class Peers:
     def ncat(self, target: float | None) -> Rival:
         command = ["ncat", "-lk", "127.0.0.1", "PORT", "--exec", UPPER]
         return Rival("ncat --exec", command, target=target)
+
+    def host(self) -> Remote:
+        """Ours; the harness is tried with this machine's own commands."""
+        if self.stand_in:
+            return remote.local("local (stand-in)", None)
+        return remote.sockeye(self.sockeye_path, self.more)
+
+    def ssh(self, target: float | None, cipher: str | None = None) -> Remote:
+        options = ["-c", cipher] if cipher else []
+        return remote.ssh(f"ssh -c {cipher}" if cipher else "ssh", options, target)
+
+    def spawn(self, target: float | None) -> Remote:
+        program = self.references / "ref-handshake"
+        return remote.local("local spawn + handshake", target, program)
 
 
 def event_rates(peers: Peers) -> Iterator[Case]:
@@ -166,6 +191,30 @@ def datagrams(peers: Peers) -> Iterator[Case]:
         )
 
 
+def cold_commands(peers: Peers) -> Iterator[Case]:
+    # Three times as long as the bare minimum is a third of its rate.
+    rivals = [peers.ssh(60.0), peers.spawn(1 / 3)]
+    yield Case("true, cold client", peers.host(), rivals, ["true"], kind="cold")
+
+
+def command_output(peers: Peers) -> Iterator[Case]:
+    gibibyte = 1 << 30
+    ssh = [peers.ssh(3.0), peers.ssh(3.0, "aes128-gcm@openssh.com")]
+    words = ["head", "-c", str(gibibyte), "/dev/zero"]
+    yield Case("1 GiB to /dev/null", peers.host(), ssh, words, kind="bulk", size=gibibyte)
+    rivals = [*ssh, remote.local("local pipe", None)]
+    yield Case("1 GiB into cat", peers.host(), rivals, words, kind="bulk", size=gibibyte,
+               through_pipe=True)
+
+
+def command_memory(peers: Peers) -> Iterator[Case]:
+    size, limit = 10 << 30, 64 << 20
+    words = ["head", "-c", str(size), "/dev/zero"]
+    for name, slow_for in ("10 GiB to /dev/null", None), ("10 GiB begun, a slow reader", 8.0):
+        yield Case(name, peers.host(), [], words, kind="peak", limit=limit, size=size,
+                   slow_for=slow_for)
+
+
 TARGETS = {
     "P1": Target("upper, event model, lasting connections",
                  "rate ≥ 0.95 × a bare epoll loop, ≥ 1.0 × usual tokio", event_rates),
@@ -177,4 +226,10 @@ TARGETS = {
                  "thread ≥ 0.9 × a bare thread server; process ≥ 5 × socat fork", other_models),
     "P5": Target("upper over UDP, 64 B, many peers",
                  "rate ≥ 1.5 × a loop with one datagram a call", datagrams),
+    "P6": Target("a remote command, whole client process, cold",
+                 "rate ≥ 60 × ssh, ≥ 1/3 × a bare local spawn and a handshake", cold_commands),
+    "P7": Target("output of a remote command",
+                 "≥ 3 × ssh", command_output),
+    "P11": Target("memory of both ends during output",
+                  "≤ 64 MiB each", command_memory),
 }

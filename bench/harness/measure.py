@@ -6,7 +6,8 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from .cases import Case, Rival, Side
+from . import command
+from .cases import Case, Remote, Rival, Side
 from .process import Failure, Server, load
 
 # Below this share of its core a server was waiting for the load: the rate is the load's limit.
@@ -15,14 +16,16 @@ BUSY = 0.9
 
 @dataclass
 class Sample:
-    """One measurement. `value` is requests a second, or bytes a connection."""
+    """One measurement. `value` is requests, commands or MiB a second, or bytes of memory."""
 
     value: float
-    # CPU microseconds of the server a request, and the share of one core that it used.
+    # CPU microseconds of the server for each of these, and the share of one core that it used.
     cpu: float = 0.0
     busy: float = 0.0
     errors: int = 0
     resent: float = 0.0
+    # The most memory of each process in bytes, where that is what is measured.
+    peaks: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,6 +66,9 @@ class Result:
             return f"not measured: {self.failure}"
         if self.case.kind == "memory":
             return f"{self.median(0):.0f} B"
+        if self.case.kind == "peak":
+            peaks = self.rounds[0][0].peaks.items()
+            return "  ".join(f"{name} {peak / command.MIB:.1f} MiB" for name, peak in peaks)
         return "  ".join(
             f"{self.ratio(index).median:.2f} × {rival.name}"
             for index, rival in enumerate(self.case.rivals, 1)
@@ -72,17 +78,33 @@ class Result:
 def measure(case: Case, pairs: int, duration: float) -> Result:
     """Each round takes every side once; every other round backwards, so that neither a drift of
     the machine nor what ran just before favours a side."""
-    sides: list[Side | Rival] = [case.ours, *case.rivals]
-    take = memory_of if case.kind == "memory" else rate_of
+    sides: list[Side | Rival | Remote] = [case.ours, *case.rivals]
     rounds = []
-    for number in range(pairs):
+    # A peak is no ratio, and nothing that drifts.
+    for number in range(1 if case.kind == "peak" else pairs):
         order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
         try:
-            taken = {index: take(sides[index], case.load, duration) for index in order}
+            taken = {index: take(case, sides[index], duration) for index in order}
         except Failure as failure:
             return Result(case, failure=str(failure))
         rounds.append([taken[index] for index in range(len(sides))])
     return Result(case, rounds)
+
+
+def take(case: Case, side: Side | Rival | Remote, duration: float) -> Sample:
+    match case.kind:
+        case "memory":
+            return memory_of(side, case.load, duration)
+        case "cold":
+            rate, cpu = command.cold(side, duration, side.handshake)
+        case "bulk":
+            rate, cpu = command.bulk(side, case.size, case.through_pipe)
+        case "peak":
+            peaks = command.peaks(side, case.size, case.slow_for)
+            return Sample(max(peaks.values()), peaks=peaks)
+        case _:
+            return rate_of(side, case.load, duration)
+    return Sample(rate, cpu=cpu * 1e6)
 
 
 def rate_of(side: Side, command: list[str], duration: float) -> Sample:

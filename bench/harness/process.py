@@ -25,11 +25,12 @@ class Failure(Exception):
     """A measurement that could not be made, and why."""
 
 
-def settle(core: int):
-    """What a child does before it runs: its core, and as many open files as allowed."""
+def settle(core: int | None):
+    """What a child does before it runs: its core, if any, and as many open files as allowed."""
 
     def prepare() -> None:
-        os.sched_setaffinity(0, {core})
+        if core is not None:
+            os.sched_setaffinity(0, {core})
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -40,20 +41,23 @@ class Server:
     """A running server, ready for connections at `self.address`.
 
     `command` may contain PORT: then a free port is put there, and the server is ready when
-    something listens on it. Otherwise it says `listening …:PORT` itself on stdout or stderr.
+    something listens on it, as with `listens_on`. Otherwise it says `listening …:PORT` itself on
+    stdout or stderr.
     """
 
-    def __init__(self, command: list[str]):
+    def __init__(self, command: list[str], core: int | None = SERVER_CORE,
+                 environment: dict[str, str] | None = None, listens_on: int | None = None):
         if shutil.which(command[0]) is None:
             raise Failure(f"{Path(command[0]).name}: not found")
         self.said = collections.deque(maxlen=20)
         self.port = None
         self.ready = threading.Event()
-        chosen = free_port() if any("PORT" in word for word in command) else None
+        chosen = free_port() if any("PORT" in word for word in command) else listens_on
         self.process = subprocess.Popen(
             [word.replace("PORT", str(chosen)) for word in command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", start_new_session=True, preexec_fn=settle(SERVER_CORE),
+            text=True, errors="replace", start_new_session=True, preexec_fn=settle(core),
+            env=environment,
         )
         threading.Thread(target=self._drain, daemon=True).start()
         try:

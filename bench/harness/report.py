@@ -8,7 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
-from .cases import Case, Peers, Rival, Side, Target
+from .cases import Case, Peers, Remote, Rival, Side, Target
+from .command import MIB
 from .measure import BUSY, Result
 
 HEAD = """# Results
@@ -17,10 +18,11 @@ HEAD = """# Results
 
 `bench/compare{words}`: {pairs} rounds of {duration:g} s.
 
-Sides take turns, every other round backwards; server on core 0, load on core 1. Ratios are
+Sides take turns, every other round backwards; server on core 0, load on core 1 (nobody is pinned
+in P7 and P11). Ratios are
 ours / theirs within a round: median (least–greatest). The rates are medians of this run and mean
-nothing on their own. CPU is the server's, in µs a request; busy is the share of its core that it
-used.
+nothing on their own. CPU is the server's, in µs a request (a command, a MiB); busy is the share of
+its core that it used.
 """
 
 
@@ -60,8 +62,11 @@ def losses(result: Result) -> list[str]:
     if case.kind == "memory":
         value = result.median(0)
         return [] if value <= case.limit else [f"{value:.0f} B, wanted ≤ {case.limit:.0f} B"]
+    if case.kind == "peak":
+        return [f"{name}: {peak / MIB:.1f} MiB, wanted ≤ {case.limit / MIB:.0f} MiB"
+                for name, peak in result.rounds[0][0].peaks.items() if peak > case.limit]
     return [
-        f"{result.ratio(index).median:.2f} × {rival.name}, wanted ≥ {rival.target:g}"
+        f"{result.ratio(index).median:.2f} × {rival.name}, wanted ≥ {rival.target:.3g}"
         + doubts(result, index, rival)
         for index, rival in enumerate(case.rivals, 1)
         if rival.target is not None and result.ratio(index).median < rival.target
@@ -73,7 +78,7 @@ def doubts(result: Result, index: int, rival: Rival) -> str:
     notes = []
     if result.ratio(index).most >= rival.target:
         notes.append("within the spread of this run")
-    if (busy := result.median(0, "busy")) < BUSY:
+    if result.case.kind == "rate" and (busy := result.median(0, "busy")) < BUSY:
         cpu = result.ratio(index, "cpu").median
         notes.append(f"our server was {busy:.0%} busy; CPU a request {cpu:.2f} × theirs")
     return f" ({'; '.join(notes)})" if notes else ""
@@ -83,6 +88,8 @@ def section(name: str, target: Target, results: list[Result]) -> str:
     rows = [row for result in results if not result.failure for row in rows_of(result)]
     if results and results[0].case.kind == "memory":
         head = ["case", "server", "PSS grown, B a connection", "wanted", "holds"]
+    elif results and results[0].case.kind == "peak":
+        head = ["case", "process", "peak RSS (VmHWM), MiB", "wanted", "holds"]
     else:
         head = ["case", "against", "our rate", "theirs", "ratio", "wanted", "holds",
                 "our CPU", "theirs", "CPU ratio", "busy, ours / theirs"]
@@ -95,20 +102,36 @@ def rows_of(result: Result) -> list[list[str]]:
     case = result.case
     if case.kind == "memory":
         return memory_rows(result, [case.ours, *case.rivals])
+    if case.kind == "peak":
+        return peak_rows(result)
     return [rate_row(result, index, rival) for index, rival in enumerate(case.rivals, 1)]
 
 
 def rate_row(result: Result, index: int, rival: Rival) -> list[str]:
     ratio = result.ratio(index)
+    # A command that runs here has no server.
+    served = result.median(index, "cpu") > 0
     cpu = result.ratio(index, "cpu").median
+    pinned = result.case.kind == "rate"
+    rate = through if result.case.kind == "bulk" else frequency
     return [
         result.case.name, rival.name,
         rate(result.median(0)), rate(result.median(index)),
         f"**{ratio.median:.2f}** ({ratio.least:.2f}–{ratio.most:.2f})",
-        "" if rival.target is None else f"≥ {rival.target:g}",
+        "" if rival.target is None else f"≥ {rival.target:.3g}",
         "" if rival.target is None else "yes" if ratio.median >= rival.target else "**NO**",
-        f"{result.median(0, 'cpu'):.2f}", f"{result.median(index, 'cpu'):.2f}", f"{cpu:.2f}",
-        f"{result.median(0, 'busy'):.0%} / {result.median(index, 'busy'):.0%}",
+        f"{result.median(0, 'cpu'):.2f}",
+        f"{result.median(index, 'cpu'):.2f}" if served else "", f"{cpu:.2f}" if served else "",
+        f"{result.median(0, 'busy'):.0%} / {result.median(index, 'busy'):.0%}" if pinned else "",
+    ]
+
+
+def peak_rows(result: Result) -> list[list[str]]:
+    limit = result.case.limit
+    return [
+        [result.case.name, name, f"{peak / MIB:.1f}", f"≤ {limit / MIB:.0f}",
+         "yes" if peak <= limit else "**NO**"]
+        for name, peak in result.rounds[0][0].peaks.items()
     ]
 
 
@@ -140,7 +163,11 @@ def remarks(results: list[Result]) -> list[str]:
     return ["", *found] if found else []
 
 
-def rate(value: float) -> str:
+def through(value: float) -> str:
+    return f"{value:.0f} MiB/s"
+
+
+def frequency(value: float) -> str:
     if value >= 1e6:
         return f"{value / 1e6:.2f} M/s"
     return f"{value / 1e3:.1f} k/s" if value >= 1e4 else f"{value:.0f} /s"
@@ -149,11 +176,17 @@ def rate(value: float) -> str:
 def commands(sections: list, peers: Peers, root: Path) -> str:
     """Every command once, with paths as seen from the checkout."""
     cases: list[Case] = [result.case for _, _, results in sections for result in results]
-    servers = {shell(side.command, root): None for case in cases
-               for side in [case.ours, *case.rivals]}
+    servers = {shell(command, root): None for case in cases
+               for side in [case.ours, *case.rivals] for command in started(side)}
     loads = {shell(case.load, root): None for case in cases}
-    return "\n".join(["## Commands\n", "Servers:\n", "```sh", *servers, "```\n",
-                      "Loads (and `--duration`):\n", "```sh", *loads, "```", ""])
+    return "\n".join([
+        "## Commands\n", "Servers, and the clients of remote commands:\n", "```sh", *servers,
+        "```\n", "Loads (and `--duration`), and what is run remotely:\n", "```sh", *loads, "```", "",
+    ])
+
+
+def started(side: Side | Remote) -> list[list[str]]:
+    return side.shown if isinstance(side, Remote) else [side.command]
 
 
 def shell(command: list[str], root: Path) -> str:

@@ -4,6 +4,7 @@ pub(crate) mod bytes;
 pub(crate) mod conn;
 pub(crate) mod namespace;
 pub(crate) mod process;
+pub(crate) mod remote;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

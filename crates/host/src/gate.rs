@@ -118,6 +118,8 @@ impl Gate {
         match hello::look(first) {
             hello::Look::More => Look::More,
             hello::Look::Ready => Look::Ready,
+            // It is told so by an alert, which the handshake has.
+            hello::Look::Stranger("an older TLS") if first.first() == Some(&0x16) => Look::Ready,
             hello::Look::Stranger(what) => Look::Stranger(what),
         }
     }

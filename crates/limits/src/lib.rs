@@ -175,6 +175,9 @@ pub const POOL_MIN: usize = 4;
 /// How long a worker process above the warm pool waits for a connection before it leaves.
 pub const POOL_IDLE: Duration = Duration::from_secs(10);
 
+/// How long after a session has begun its worker process is replaced in the warm pool.
+pub const SUCCESSOR_PAUSE: Duration = Duration::from_millis(50);
+
 /// Worker processes that may die early before replacements are slowed down.
 pub const RESPAWN_BURST: u32 = 8;
 
@@ -249,6 +252,17 @@ pub const QUESTIONS: u32 = 3;
 /// `exec --json`: bytes of output that are kept where `--max-output` does not say.
 pub const JSON_OUTPUT: u64 = 16 * 1024 * 1024;
 
+/// The soft limit of descriptors that a command starts with: FD_SETSIZE, select(2).
+pub const CHILD_DESCRIPTORS: u64 = 1024;
+
+/// On both ends of remote commands: silence before a peer is probed, the pause between two probes,
+/// and how many of them may stay without answer. A peer that is gone is noticed after 30 s.
+pub const HOST_KEEPALIVE: (Duration, Duration, u32) =
+    (Duration::from_secs(15), Duration::from_secs(5), 3);
+
+/// On both ends of remote commands: how long sent data may stay unacknowledged.
+pub const HOST_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The longest command line of the plain form, in bytes.
 pub const PLAIN_LINE_MAX: usize = 64 * 1024;
 
@@ -268,6 +282,9 @@ pub const KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// How often a passphrase may be wrong before we give up.
 pub const PASSPHRASE_TRIES: u32 = 3;
+
+/// The longest passphrase that can be typed, in bytes.
+pub const PASSPHRASE_BYTES: usize = 1024;
 
 /// The work that a passphrase costs whoever guesses it: rounds of bcrypt_pbkdf, as ssh-keygen(1)
 /// sets them (`-a`).

@@ -27,6 +27,9 @@ pub struct BindOptions {
     pub mode: u32,
     /// Options in the order in which they are set.
     pub options: Vec<SocketOption>,
+    /// A TCP peer that has gone silently is noticed within half a minute
+    /// ([`limits::HOST_KEEPALIVE`]), not after hours.
+    pub vigilant: bool,
 }
 
 impl Default for BindOptions {
@@ -36,6 +39,7 @@ impl Default for BindOptions {
             backlog: limits::BACKLOG,
             mode: limits::SOCKET_MODE,
             options: Vec::new(),
+            vigilant: false,
         }
     }
 }
@@ -64,21 +68,33 @@ pub fn listen(endpoint: &Endpoint, how: &BindOptions) -> Result<Vec<Listener>, E
     let transport = endpoint.transport();
     on_each_address(endpoint, how.family, |address| {
         let at = address.to_endpoint(transport);
-        let defaults = |socket: &Socket| stream_defaults(socket, address);
+        let defaults = |socket: &Socket| stream_defaults(socket, address, how.vigilant);
         let start = |socket: &Socket| socket.listen(how.backlog.try_into().unwrap_or(i32::MAX));
         let (socket, applied, file) = open(address, Type::STREAM, &at, how, defaults, start)?;
         Listener::new(socket, transport, applied, file)
     })
 }
 
-fn stream_defaults(socket: &Socket, address: &Address) -> io::Result<()> {
+fn stream_defaults(socket: &Socket, address: &Address, vigilant: bool) -> io::Result<()> {
     if address.inet().is_some() {
         socket.set_reuse_address(true)?;
         socket.set_tcp_nodelay(true)?;
+        if vigilant {
+            return watch_peer(socket);
+        }
         let keepalive = socket2::TcpKeepalive::new().with_time(limits::KEEPALIVE_IDLE);
         socket.set_tcp_keepalive(&keepalive)?;
     }
     Ok(())
+}
+
+/// A peer that has gone silently is noticed soon, whether we send or only wait.
+pub(crate) fn watch_peer(socket: &Socket) -> io::Result<()> {
+    let (idle, pause, probes) = limits::HOST_KEEPALIVE;
+    let keepalive = socket2::TcpKeepalive::new();
+    let keepalive = keepalive.with_time(idle).with_interval(pause).with_retries(probes);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(limits::HOST_USER_TIMEOUT))
 }
 
 /// Makes a socket of `kind`, binds it to one address and starts it: `start` is listen(2) for a
@@ -225,10 +241,20 @@ impl Listener {
     /// [`Operation::SetOption`].
     pub fn tune(&mut self, options: &[SocketOption]) -> Result<(), Error> {
         let at = self.endpoint();
-        stream_defaults(&self.socket, &self.local)
+        stream_defaults(&self.socket, &self.local, false)
             .map_err(|error| Error::new(Operation::SetOption("defaults"), &at, error))?;
         self.applied.extend(options::apply(&self.socket, options, &at)?);
         Ok(())
+    }
+
+    /// The same as a `tls://` endpoint, where it is TCP: a socket that was passed to us does not say
+    /// what is to be spoken over it.
+    #[must_use]
+    pub fn secured(mut self) -> Listener {
+        if self.transport == Transport::Tcp {
+            self.transport = Transport::Tls;
+        }
+        self
     }
 
     /// The endpoint that it really listens on, its port known.

@@ -47,6 +47,21 @@ pub fn bytes(bytes: &[u8]) -> String {
     out
 }
 
+/// A JSON text with the same meaning that cannot drive a terminal. JSON's own rules let DEL, C1 and
+/// Unicode's controls stand in strings as they are (RFC 8259, section 7), and nowhere else.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hazard(c) {
+            // All of them are in the first plane: one unit of UTF-16.
+            let _ = write!(out, "\\u{:04x}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Escapes a stream that arrives in pieces: a character cut in two by a read is still one.
 ///
 /// Tabs and newlines pass, and so does a carriage return before a newline; everything that
@@ -123,6 +138,15 @@ mod tests {
         let shown = stream.push("a\x1b[31m\x07\u{9b}2J\u{202e}\r\r\nb\t".as_bytes());
         assert_eq!(shown, "a\\x1b[31m\\x07\\u{9b}2J\\u{202e}\\x0d\nb\t");
         assert_eq!(bytes(b"x\xff\n"), "x\\xff\\n");
+    }
+
+    /// C5, fault 56: JSON keeps its meaning and loses what drives a terminal.
+    #[test]
+    fn json_text() {
+        assert_eq!(
+            json("{\"a\":\"x\u{9b}\u{7f}\u{202e}é\"}\n"),
+            "{\"a\":\"x\\u009b\\u007f\\u202eé\"}\n"
+        );
     }
 
     /// C5: a character that two reads cut is whole again.

@@ -167,6 +167,15 @@ impl Stream {
         self.socket.set_nonblocking(nonblocking)
     }
 
+    /// Notices within half a minute that a TCP peer has gone silently: keepalive and
+    /// TCP_USER_TIMEOUT as [`sockeye_limits::HOST_KEEPALIVE`] says, tcp(7).
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    pub fn watch_peer(&self) -> io::Result<()> {
+        crate::listen::watch_peer(&self.socket)
+    }
+
     /// The socket beneath, for options.
     pub fn socket(&self) -> &Socket {
         &self.socket

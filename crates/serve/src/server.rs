@@ -322,8 +322,8 @@ impl Running {
             Ok(lists) => {
                 if let Some(lists) = lists {
                     hall.set_access(lists);
-                    place.access_changed();
                 }
+                place.access_changed();
                 hall.event(&Event::Reloaded);
             }
             Err(error) => hall.event(&Event::ReloadFailed { error: &error }),

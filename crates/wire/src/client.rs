@@ -40,6 +40,8 @@ struct Job {
     detached: bool,
     stdout: u64,
     stderr: u64,
+    /// What both may come to.
+    most_output: u64,
     /// The terminal's size as the server knows it.
     size: Option<WindowSize>,
     /// What came too soon after others to be sent: each signal once, and the last size.
@@ -286,7 +288,7 @@ impl Client {
     fn arrived(&mut self) -> Result<Option<Kind>, Fault> {
         while let Some((header, is_new)) = self.decoder.header(Side::Server)? {
             if is_new {
-                admit(self.job.as_ref(), header.kind)?;
+                admit(self.job.as_ref(), header.kind, header.length)?;
             }
             if !self.decoder.is_ready() {
                 return Ok(None);
@@ -309,10 +311,16 @@ impl Job {
             detached: run.detach,
             stdout: 0,
             stderr: 0,
+            most_output: run.max_output.unwrap_or(u64::MAX),
             size: run.terminal.as_ref().map(|terminal| terminal.size),
             signals: Vec::new(),
             resize: None,
         }
+    }
+
+    /// The bytes of both outputs once a frame of this length is there.
+    fn output_with(&self, length: usize) -> u64 {
+        self.stdout.saturating_add(self.stderr).saturating_add(length as u64)
     }
 
     /// True where a signal or a size waits.
@@ -326,8 +334,8 @@ fn blame(broken: &mut Option<ProtocolError>, fault: Fault) -> ProtocolError {
     *broken.insert(ProtocolError::new(Side::Server, fault))
 }
 
-/// Whether a frame of this kind may come now.
-fn admit(job: Option<&Job>, kind: Kind) -> Result<(), Fault> {
+/// Whether a frame of this kind and length may come now.
+fn admit(job: Option<&Job>, kind: Kind, length: usize) -> Result<(), Fault> {
     let out_of_order = |when| Err(Fault::OutOfOrder { kind, when });
     let Some(job) = job else { return out_of_order("while no command was asked for") };
     match kind {
@@ -338,6 +346,9 @@ fn admit(job: Option<&Job>, kind: Kind) -> Result<(), Fault> {
         Kind::StdinTaken => Ok(()),
         _ if job.phase != Phase::Running => out_of_order("before the command was started"),
         Kind::Stdout | Kind::Stderr if job.detached => out_of_order("for a detached command"),
+        Kind::Stdout | Kind::Stderr if job.output_with(length) > job.most_output => {
+            out_of_order("beyond the limit of output that it was given")
+        }
         _ => Ok(()),
     }
 }

@@ -140,6 +140,19 @@ pub enum ReachError {
         /// In which file.
         file: String,
     },
+    /// Another user's server is behind a Unix socket, where the kernel stands for keys.
+    #[error(
+        "{endpoint} is served by user {theirs}, and you are user {ours}: over a Unix socket commands \
+         go to your own user only. Use tls:// for others."
+    )]
+    OtherUser {
+        /// Where.
+        endpoint: String,
+        /// The server's user number.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
     /// The handshake failed.
     #[error("{endpoint}: {error}")]
     Handshake {
@@ -195,12 +208,28 @@ impl Reach<'_> {
 
     async fn plug(&self) -> Result<Box<dyn Duplex>, ReachError> {
         let dialled = dial_stream(self.endpoint, self.dial).await?;
+        if self.endpoint.host_port().is_some() && !self.says_how_long() {
+            dialled.socket.watch_peer().map_err(ReachError::System)?;
+        }
         let fd = std::os::fd::OwnedFd::from(dialled.socket);
         Ok(if matches!(self.endpoint, Endpoint::Unix(_)) {
-            Box::new(UnixStream::from_std(fd.into()).map_err(ReachError::System)?)
+            let stream = UnixStream::from_std(fd.into()).map_err(ReachError::System)?;
+            let theirs = stream.peer_cred().map_err(ReachError::System)?.uid();
+            let ours = rustix::process::geteuid().as_raw();
+            if theirs != ours {
+                let endpoint = self.endpoint.to_string();
+                return Err(ReachError::OtherUser { endpoint, theirs, ours });
+            }
+            Box::new(stream)
         } else {
             Box::new(TcpStream::from_std(fd.into()).map_err(ReachError::System)?)
         })
+    }
+
+    /// True where the user has said how long a silent server is waited for.
+    fn says_how_long(&self) -> bool {
+        let names = self.dial.options.iter().map(ToString::to_string);
+        names.into_iter().any(|name| name.starts_with("keep") || name.starts_with("user-timeout"))
     }
 
     /// A handshake; a second one where somebody had to be asked about the server first, so that no

@@ -213,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
         link.say(|machine, out| machine.run(run, out))?;
         let over = tokio::select! {
             over = receive(link, reader, stdout, stderr) => over?,
-            failed = send(link, writer, stdin) => return Err(never(failed)),
+            failed = send_or_listen(link, writer, stdin) => return Err(failed),
             failed = control(link, controls) => return Err(never(failed)),
         };
         stdout.finish().await.map_err(CallError::Output)?;
@@ -256,6 +256,20 @@ async fn receive(
             None => link.fill(reader).await?,
         }
     }
+}
+
+/// As [`send`]. Where the server takes no more, what it said before it went says more than our own
+/// failure: that is left time to be heard.
+async fn send_or_listen(
+    link: &Link,
+    writer: &mut (impl AsyncWrite + Unpin),
+    stdin: Option<&mut Input>,
+) -> CallError {
+    let error = never(send(link, writer, stdin).await);
+    if matches!(error, CallError::Connection(_)) {
+        sleep(limits::LINGER_TIME).await;
+    }
+    error
 }
 
 /// Sends what was said and standard input, as far as there is room for it.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use sockeye_limits as limits;
 use sockeye_net::Transport;
-use sockeye_serve::{Call, CommandNews, End, News, Service, Serving, Session, Side, Why};
+use sockeye_serve::{Call, CommandNews, End, News, Offence, Service, Serving, Session, Side, Why};
+use sockeye_trust::hello;
 use sockeye_wire::plain::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -50,7 +51,7 @@ async fn serve(call: Call) -> End {
     match Conversation::new(call).hold().await {
         Ok(side) => End::clean(side),
         Err(Broken::Io(error)) => End::failed(&error),
-        Err(Broken::TooLong) => End::ours(Why::Protocol),
+        Err(Broken::TooLong | Broken::Stranger) => End::ours(Why::Protocol),
     }
 }
 
@@ -59,6 +60,8 @@ enum Broken {
     Io(io::Error),
     /// A line without an end.
     TooLong,
+    /// It speaks another protocol, which was told.
+    Stranger,
 }
 
 impl From<io::Error> for Broken {
@@ -83,7 +86,15 @@ impl Conversation {
         if self.call.alone {
             become_reaper()?;
         }
+        let mut is_first = true;
         while let Some(line) = self.line().await? {
+            if std::mem::take(&mut is_first)
+                && let Some(name) = stranger(&line)
+            {
+                let why = format!("it speaks {name}, not the plain form; nothing was run");
+                self.call.front.tell(News::Rejected { why, offence: Offence::None });
+                return Err(Broken::Stranger);
+            }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -187,6 +198,16 @@ impl Conversation {
                 return error;
             }
         }
+    }
+}
+
+/// The other protocol that a first line belongs to. A web page can make a browser post to a port of
+/// its own machine, and the lines of that must not be run.
+fn stranger(first: &[u8]) -> Option<&'static str> {
+    match hello::look(first) {
+        _ if first.first() == Some(&0x16) => Some("TLS"),
+        hello::Look::Stranger(name @ ("HTTP" | "SSH" | "an older TLS")) => Some(name),
+        _ => None,
     }
 }
 

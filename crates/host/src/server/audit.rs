@@ -112,7 +112,7 @@ impl Audit {
 
     /// One line by one call: with O_APPEND the lines of many processes never mix.
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
+        let mut bytes = shown::json(&serde_json::to_string(line)?).into_bytes();
         bytes.push(b'\n');
         self.file.write_all(&bytes)
     }

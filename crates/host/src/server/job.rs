@@ -89,12 +89,12 @@ impl Talk<'_> {
             return Ok(link.say(|machine, out| machine.ended(ended, out))?);
         }
         let shared = Shared::default();
-        let Streams { stdin, stdout, stderr } = job.take_streams();
+        let Streams { mut stdin, stdout, stderr } = job.take_streams();
         let served = tokio::select! {
             gone = incoming(&shared, link, reader) => Err(never(gone)),
             ended = outgoing(&shared, run, link, writer, [stdout, stderr], since) => ended,
             stopped = steward(&shared, run, link, &mut job, since) => Err(never(stopped)),
-            failed = feed(&shared, link, stdin) => Err(never(failed)),
+            failed = feed(&shared, link, &mut stdin) => Err(never(failed)),
         };
         match served {
             Ok(ended) => {
@@ -107,6 +107,8 @@ impl Talk<'_> {
             }
             Err(broken) => {
                 job.end().await;
+                // Not before: a command that sees its input end takes it for all of it.
+                drop(stdin);
                 if let Some(audit) = &mut audit {
                     self.audited(audit.cut("vanished", micros(since) / 1000));
                 }
@@ -232,8 +234,12 @@ impl Shared {
 }
 
 /// Writes standard input as the command takes it.
-async fn feed(shared: &Shared, link: &Link, mut stdin: Option<Sink>) -> Result<Infallible, Broken> {
-    while let Some(sink) = &mut stdin {
+async fn feed(
+    shared: &Shared,
+    link: &Link,
+    stdin: &mut Option<Sink>,
+) -> Result<Infallible, Broken> {
+    while let Some(sink) = stdin {
         let (bytes, end) = {
             let mut input = lock(&shared.stdin);
             (std::mem::take(&mut input.bytes), input.end)
@@ -242,7 +248,7 @@ async fn feed(shared: &Shared, link: &Link, mut stdin: Option<Sink>) -> Result<I
             if end {
                 // What cannot be closed is closed when it is dropped.
                 let _ = sink.close().await;
-                stdin = None;
+                *stdin = None;
             } else {
                 shared.feed.notified().await;
             }
@@ -258,7 +264,7 @@ async fn feed(shared: &Shared, link: &Link, mut stdin: Option<Sink>) -> Result<I
                 Err(_) => {
                     // It reads no more, whatever the reason; that is its own affair.
                     link.say(|machine, out| machine.stdin_closed(out))?;
-                    stdin = None;
+                    *stdin = None;
                     break;
                 }
             }

@@ -137,6 +137,7 @@ impl Link {
     async fn next_run(
         &self,
         reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Option<Box<Run>>, Broken> {
         loop {
             let run = self.take(|message| match message {
@@ -146,6 +147,8 @@ impl Link {
             if run.is_some() {
                 return Ok(run);
             }
+            // Whoever waits for our words before it asks for anything must get them.
+            self.write(writer).await?;
             let due = self.machine().deadline();
             let more = match due.map(|due| due.saturating_sub(self.since.elapsed())) {
                 None => self.fill(reader).await?,
@@ -209,9 +212,8 @@ impl Talk<'_> {
             become_reaper()?;
         }
         link.say(|machine, out| machine.hello(PROGRAM, out))?;
-        while let Some(run) = link.next_run(reader).await? {
+        while let Some(run) = link.next_run(reader, writer).await? {
             self.run(&run, link, reader, writer).await?;
-            link.write(writer).await?;
         }
         Ok(())
     }

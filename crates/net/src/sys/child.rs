@@ -12,7 +12,8 @@ use std::process::Command;
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
+use sockeye_limits as limits;
 
 /// What a child is to be before its program begins. It always leads a session and a process group
 /// of its own, has every signal as the system's default and none blocked, and no descriptors but 0,
@@ -65,8 +66,20 @@ fn apply(preparation: &Preparation, parent: Pid) -> io::Result<()> {
         restrict_self(ruleset)?;
     }
     close_on_exec();
+    usual_descriptors();
     reset_signals();
     Ok(())
+}
+
+/// A server raises its soft limit of descriptors; a program that uses select(2) must not get one
+/// above FD_SETSIZE without asking. The hard limit stays, so it may ask.
+fn usual_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let usual = limits::CHILD_DESCRIPTORS;
+    if limit.current.is_some_and(|current| current > usual) {
+        // Lowering one's own soft limit cannot fail.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(usual), ..limit });
+    }
 }
 
 fn restrict_self(ruleset: &OwnedFd) -> io::Result<()> {

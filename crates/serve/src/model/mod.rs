@@ -162,7 +162,7 @@ pub(crate) trait Place: Send + Sync {
     /// Takes no more datagrams.
     fn stop_datagrams(&self);
 
-    /// The access lists are others from now on.
+    /// The access lists are others from now on, and what sessions work with may be.
     fn access_changed(&self) {}
 
     /// Ends every connection that is still open.

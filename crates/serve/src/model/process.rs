@@ -16,7 +16,7 @@ use sockeye_net::{DatagramSocket, Stream};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use employee::Employee;
 
@@ -264,6 +264,24 @@ impl Pool {
     /// Resolves when no more datagrams are taken.
     async fn no_more_datagrams(&self) {
         is_set(&self.datagrams_over).await;
+    }
+
+    /// Where each worker serves one session only, a new one takes the place of one that has begun:
+    /// a little later, so that it does not slow that beginning down, and not for a session that is
+    /// as short as that, whose end makes room.
+    fn keep_some_waiting(&self) {
+        if self.floor.service.any_session().is_none() {
+            return;
+        }
+        let pool = self.itself.clone();
+        self.runtime.spawn(async move {
+            sleep(limits::SUCCESSOR_PAUSE).await;
+            let Some(pool) = pool.upgrade() else { return };
+            let short = pool.has_too_few(&pool.state());
+            if short {
+                pool.add_worker();
+            }
+        });
     }
 
     fn is_above_size(&self) -> bool {

@@ -29,10 +29,13 @@ Examples:
   sockeye serve echo unix:./s.sock       echo on a Unix socket
   sockeye connect 9000                   talk to it: a prompt, or a pipe
   printf hello | sockeye connect 9000    HELLO
+  sockeye serve host                     remote commands for those in ~/.ssh/authorized_keys
+  sockeye exec HOST -- uname -a          run a command there
+  sockeye key authorize                  let our own key in
 
 Exit status: 0 success, 1 failure, 2 usage. Data goes to stdout, all else to stderr.";
 
-/// A socket toolkit: serve, talk to and look into TCP, UDP and Unix sockets.
+/// A socket toolkit: serve, talk to and run commands over TCP, TLS, UDP and Unix sockets.
 #[derive(Debug, Parser)]
 #[command(name = "sockeye", version, after_help = EXAMPLES, subcommand_required = true)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn definition() {
         command().debug_assert();
-        for name in ["serve", "connect"] {
+        for name in ["serve", "connect", "exec", "shell", "key"] {
             let mut command = command();
             let sub = command.find_subcommand_mut(name).expect("a command");
             let help = sub.render_long_help().to_string();

@@ -41,7 +41,9 @@ impl Header {
         };
         let damaged = || KeyFileError::Damaged { path: show(path) };
         let body = body.strip_suffix(END).ok_or_else(damaged)?;
-        let base64 = Zeroizing::new(body.split_ascii_whitespace().collect::<String>());
+        // All the room at once: a string that grows leaves copies of the secret behind.
+        let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
+        base64.extend(body.split_ascii_whitespace());
         let bytes = Zeroizing::new(Base64::decode_vec(&base64).map_err(|_| damaged())?);
         let (cipher, blob) = clear_part(&bytes).ok_or_else(damaged)?;
         let public = PublicKey::from_blob(blob).map_err(|error| match error {

@@ -190,3 +190,23 @@ fn pace() {
     let last = WindowSize { rows: 10_000, ..WindowSize::default() };
     assert_eq!(rest, [crate::pair::Heard::Resize(last), crate::pair::Heard::Signal(Signal::Int)]);
 }
+
+/// Fault 46, P-L7: output beyond the limit that the server was given is refused from the header; as
+/// much as the limit is taken, of both outputs together.
+#[test]
+fn output_limit() {
+    let run = Run { max_output: Some(10), ..with_stdin() };
+    let piece = |kind, length: usize| {
+        let mut bytes = header(kind, u32::try_from(length).unwrap()).to_vec();
+        bytes.resize(bytes.len() + length, b'x');
+        bytes
+    };
+    for (kind, second) in [(Kind::Stdout, Kind::Stderr), (Kind::Stderr, Kind::Stdout)] {
+        let mut pair = running(&run);
+        assert!(to_client(&mut pair.client, &piece(kind, 6)).is_ok());
+        assert!(to_client(&mut pair.client, &piece(second, 4)).is_ok());
+        let error = to_client(&mut pair.client, &header(kind, 1)).unwrap_err();
+        assert!(matches!(error.fault(), Fault::OutOfOrder { .. }), "{error}");
+        assert_eq!(error.guilty(), Side::Server);
+    }
+}

@@ -28,10 +28,13 @@ pub(super) struct Employee {
     pid: Pid,
     control: Line,
     stopped: watch::Receiver<bool>,
+    /// Changes since it was told what it works with.
+    changes: watch::Receiver<u64>,
 }
 
 impl Employee {
     pub(super) fn hire(pool: &Pool) -> io::Result<Employee> {
+        let changes = pool.access.subscribe();
         let (ours, theirs) = pass::pair()?;
         rustix::io::ioctl_fionbio(&ours, true)?;
         let mut arguments = std::env::args_os();
@@ -56,7 +59,7 @@ impl Employee {
         )?;
         let (sender, stopped) = watch::channel(false);
         pool.state().stopped.push((pid, sender));
-        Ok(Employee { child, pid, control, stopped })
+        Ok(Employee { child, pid, control, stopped, changes })
     }
 
     /// Serves one connection after another until dismissed or dead.
@@ -71,6 +74,7 @@ impl Employee {
                 Ok(job) => job,
                 Err(left) => return left,
             };
+            pool.keep_some_waiting();
             if let Err(left) = self.serve(pool, admission, stream).await {
                 return left;
             }
@@ -92,7 +96,14 @@ impl Employee {
     /// Waits for a connection; counted as free until it has one or leaves.
     async fn next_job(&mut self, pool: &Pool) -> Result<Job, Left> {
         let idle_until = Instant::now() + limits::POOL_IDLE;
+        // What a session was told at its start, such as the server's key, may be another now.
+        let has_session = pool.floor.service.any_session().is_some();
+        let mut changes = self.changes.clone();
         loop {
+            if has_session && self.changes.has_changed().unwrap_or(true) {
+                pool.state().free -= 1;
+                return Err(Left::Outdated);
+            }
             if *self.stopped.borrow() {
                 self.sit_out_stop(pool).await?;
             }
@@ -113,6 +124,7 @@ impl Employee {
             tokio::select! {
                 () = &mut woken => {}
                 _ = self.stopped.changed() => {}
+                _ = changes.changed(), if has_session => {}
                 () = pool.over() => {}
                 // Nothing is said while nothing is asked: this is its death.
                 _ = self.control.report() => {

@@ -21,7 +21,9 @@ pub(super) struct Answer {
 impl Answer {
     /// The JSON, with its newline.
     pub(super) fn line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self).expect("plain data with string keys");
+        let line = serde_json::to_string(self).expect("plain data with string keys");
+        // Its reader may be a terminal.
+        let mut line = sockeye_net::shown::json(&line).into_bytes();
         line.push(b'\n');
         line
     }

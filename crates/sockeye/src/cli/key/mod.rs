@@ -88,7 +88,7 @@ fn fingerprint_line(fingerprint: &Fingerprint, comment: &str) -> String {
 
 /// Prints one line of JSON, or one for a person.
 fn print(json: bool, object: &Value, text: &str) -> Result<(), Failure> {
-    let line = if json { object.to_string() } else { text.to_owned() };
+    let line = if json { shown::json(&object.to_string()) } else { text.to_owned() };
     write_out(format!("{line}\n").as_bytes())
 }
 

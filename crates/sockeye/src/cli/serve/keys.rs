@@ -96,7 +96,7 @@ pub(crate) fn introduce(list: &Path) {
         Ok(authorized) => {
             for warning in &authorized.warnings {
                 let text = shown::line(&warning.text);
-                say(format!("{shown}, line {}: skipped: {text}", warning.line));
+                say(format!("{shown}, line {}: {text}", warning.line));
             }
             if authorized.entries.is_empty() {
                 say(format!("nobody may come in yet: {shown} has no Ed25519 key. Run one of"));

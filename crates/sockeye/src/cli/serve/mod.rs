@@ -16,7 +16,7 @@ use sockeye_limits as limits;
 use sockeye_net::activation::{self, Activated};
 use sockeye_net::endpoint::ParseEndpointError;
 use sockeye_net::{BindOptions, Endpoint, Transport, options};
-use sockeye_serve::{ServeError, Server, Service, Settings, services};
+use sockeye_serve::{Model, ServeError, Server, Service, Settings, cells, services};
 
 pub(crate) use args::{ServeArgs, ServeConfig, ServeProgram, program};
 
@@ -109,10 +109,15 @@ fn as_failure(error: ServeError) -> Failure {
 /// From what was asked to what is done; then the list of those who may come in, if there is one.
 fn resolve(
     args: args::Resolved,
-    activated: Activated,
+    mut activated: Activated,
     catalogue: &Catalogue,
 ) -> Result<(Settings, Option<PathBuf>), Failure> {
     let (name, mut endpoints) = words(&args.words, catalogue).map_err(Failure::Usage)?;
+    let commands = catalogue.commands && (name == "host" || name == "command");
+    if commands && name == "host" {
+        activated.listeners =
+            activated.listeners.into_iter().map(sockeye_net::Listener::secured).collect();
+    }
     let given: Vec<Endpoint> = activated
         .listeners
         .iter()
@@ -122,6 +127,12 @@ fn resolve(
     endpoints.retain(|endpoint| !given.contains(endpoint));
     if endpoints.is_empty() && given.is_empty() {
         endpoints = usual_endpoints(name, catalogue);
+    }
+    // Before any key is made: what will be refused shall leave nothing behind.
+    let session = if commands { Model::Process } else { Model::default() };
+    for endpoint in endpoints.iter().chain(&given) {
+        let model = args.model.unwrap_or(session);
+        cells::check(endpoint.transport(), name, model).map_err(Failure::Usage)?;
     }
     let tls = endpoints.iter().chain(&given).any(|one| one.transport() == Transport::Tls);
     let (service, list) = service(name, tls, args.keys, catalogue)?;
@@ -147,6 +158,8 @@ fn resolve(
         backlog: args.backlog,
         mode: args.mode,
         options: args.set,
+        // What a client that went silently has started must not run on for hours.
+        vigilant: commands,
     };
     settings.signals = true;
     Ok((settings, list))

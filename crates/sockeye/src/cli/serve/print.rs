@@ -74,7 +74,8 @@ impl Printer {
     fn line(&self, event: &Event<'_>) -> Option<String> {
         if self.json {
             // Events are plain data with string keys.
-            return Some(serde_json::to_string(event).expect("an event is plain data"));
+            let line = serde_json::to_string(event).expect("an event is plain data");
+            return Some(shown::json(&line));
         }
         text(event, self.verbose)
     }

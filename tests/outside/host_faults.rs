@@ -1,0 +1,15 @@
+//! Remote commands under attack: hostile clients, hostile servers, and what is between them.
+
+mod cut;
+mod display;
+mod door;
+mod forward;
+mod frames;
+mod hostile;
+mod keys;
+mod plain;
+mod secrets;
+mod sentences;
+mod silence;
+mod strangers;
+mod tamper;
