@@ -269,8 +269,12 @@ pub const PLAIN_LINE_MAX: usize = 64 * 1024;
 /// The plain form: a pause of this length after data ends a command line that has no newline.
 pub const PLAIN_PAUSE: Duration = Duration::from_millis(50);
 
-/// The plain form: how long the JSON is held back behind its length.
-pub const PLAIN_HOLD_BACK: Duration = Duration::from_millis(25);
+/// The plain form: how long the JSON is held back behind its length, and the pause between two
+/// looks whether the client has read that.
+pub const PLAIN_HOLD_BACK: Duration = Duration::from_millis(10);
+
+/// The plain form: how long it is held back at most for a client that does not read.
+pub const PLAIN_HOLD_BACK_MAX: Duration = Duration::from_secs(1);
 
 /// How long a worker process that runs a command may take to end it and all that it started.
 pub const SESSION_EXIT: Duration = Duration::from_secs(7);

@@ -101,14 +101,30 @@ impl Conversation {
             let reply = self.run(&line).await?;
             let encoded = reply.encode().or_else(|_| too_long().encode());
             let encoded = encoded.map_err(io::Error::other)?;
-            let channel = &mut self.call.channel;
-            channel.write_all(encoded.digits.as_bytes()).await?;
-            // Clients that read the length with one recv(2) must not get more by it.
-            sleep(limits::PLAIN_HOLD_BACK).await;
-            channel.write_all(encoded.json.as_bytes()).await?;
+            self.call.channel.write_all(encoded.digits.as_bytes()).await?;
+            self.hold_back().await;
+            self.call.channel.write_all(encoded.json.as_bytes()).await?;
         }
         self.call.channel.shutdown().await?;
         Ok(Side::Peer)
+    }
+
+    /// Clients that read the length with one recv(2) must not get more by it. The peer is on this
+    /// machine, so the kernel can tell when it has read; where it does not, time must do.
+    async fn hold_back(&self) {
+        sleep(limits::PLAIN_HOLD_BACK).await;
+        let unread = || sockeye_net::sys::holder::unread(self.call.peer.address.inet()?);
+        let since = std::time::Instant::now();
+        loop {
+            match unread() {
+                Some(0) => return,
+                Some(_) if since.elapsed() < limits::PLAIN_HOLD_BACK_MAX => {
+                    sleep(limits::PLAIN_HOLD_BACK).await;
+                }
+                Some(_) => return,
+                None => return sleep(limits::PLAIN_HOLD_BACK * 2).await,
+            }
+        }
     }
 
     /// The next command line: up to a newline, a pause, or the peer's end.

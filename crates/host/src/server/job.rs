@@ -412,7 +412,8 @@ impl Buffer {
     async fn fill(&mut self, source: &mut Option<Source>) -> usize {
         let Some(reading) = source else { return std::future::pending().await };
         if self.0.is_empty() {
-            self.0.resize(HEADER + limits::FRAME_DATA_MAX, 0);
+            // Asked for as zeroed pages, which cost nothing before something is read into them.
+            self.0 = vec![0; HEADER + limits::FRAME_DATA_MAX];
         }
         // An output that fails has ended.
         let n = reading.read(&mut self.0[HEADER..]).await.unwrap_or(0);

@@ -88,6 +88,17 @@ pub fn accept_queue(endpoint: &Endpoint) -> Option<u32> {
         .map(|row| row.waiting)
 }
 
+/// Bytes that the program at the other end of a connection on this machine has not read yet; `None`
+/// where the table does not show its socket. `peer` is the address of that socket.
+pub fn unread(peer: SocketAddr) -> Option<u32> {
+    let same = |local: SocketAddr| {
+        local.port() == peer.port() && local.ip().to_canonical() == peer.ip().to_canonical()
+    };
+    let rows = rows(&["tcp", "tcp6"]).into_iter();
+    // One local port may have several connections; then the busiest stands for all.
+    rows.filter(|row| row.state != LISTEN && same(row.local)).map(|row| row.waiting).max()
+}
+
 /// True where the kernel's table has a socket that receives at that path, as it was written or from
 /// the root.
 pub(crate) fn has_unix(path: &Path) -> bool {
@@ -308,5 +319,23 @@ mod tests {
         assert_eq!(accept_queue(&endpoint), Some(0));
         let _waiting = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         assert_eq!(accept_queue(&endpoint), Some(1));
+    }
+
+    /// X1: what a program on this machine has not read yet is seen, and so is that it has.
+    #[test]
+    fn unread_bytes() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, peer) = listener.accept().unwrap();
+        assert_eq!(unread(peer), Some(0));
+        far.write_all(b"12345").unwrap();
+        assert_eq!(unread(peer), Some(5));
+        near.read_exact(&mut [0; 5]).unwrap();
+        assert_eq!(unread(peer), Some(0));
+        let gone = near.local_addr().unwrap();
+        far.shutdown(std::net::Shutdown::Both).unwrap();
+        drop((near, far));
+        assert!(unread(gone).is_none_or(|bytes| bytes == 0));
     }
 }
