@@ -331,8 +331,9 @@ pub const HELLO_BYTES: usize = 16 * 1024 + 5;
 /// First bytes of a peer that are kept to say what it speaks when that is not TLS.
 pub const FIRST_BYTES: usize = 64;
 
-/// Encrypted bytes that may wait in a TLS connection for the socket.
-pub const TLS_WRITE_BUFFER: usize = 256 * 1024;
+/// Encrypted bytes that may wait in a TLS connection for the socket. With more, the memory of each
+/// frame is taken from the system and given back.
+pub const TLS_WRITE_BUFFER: usize = 64 * 1024;
 
 /// Bytes read at once from the socket of a TLS connection that has much to read.
 pub const TLS_READ_BUFFER: usize = 128 * 1024;
