@@ -36,7 +36,7 @@ fn reply(conn: &mut Conn) -> (i64, String) {
     (array[0].as_i64().unwrap(), array[1].as_str().unwrap().to_owned())
 }
 
-/// X1: status and output, both outputs merged in order; many commands on one connection; under
+/// V3, X1: status and output, both outputs merged in order; many commands on one connection; under
 /// every model and on Unix sockets.
 #[test]
 fn conversation() {
