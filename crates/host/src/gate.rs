@@ -12,7 +12,7 @@ use sockeye_net::Peer;
 use sockeye_serve::{Front, Look, News, Offence};
 use sockeye_trust::authorized::{self, Denial, Grant};
 use sockeye_trust::tls::{Acceptor, HandshakeError, ServerStream};
-use sockeye_trust::{Fingerprint, KeyPair, PublicKey, SignError, Signer, hello};
+use sockeye_trust::{Fingerprint, KeyPair, PublicKey, SignError, Signer, hello, host_key};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -70,9 +70,19 @@ impl HostKey {
         self.get().map_or_else(|| self.public, |key| key.public())
     }
 
-    /// Puts another key in force.
-    pub(crate) fn replace(&self, key: KeyPair) {
+    /// Reads the key again and puts it in force.
+    ///
+    /// # Errors
+    /// What was wrong; the old one stays in force.
+    pub(crate) fn reload(&self, file: &Path) -> Result<(), String> {
+        let key = host_key(file).map_err(|error| error.to_string())?;
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(key));
+        Ok(())
+    }
+
+    /// The fingerprint that peers compare.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.public().fingerprint().to_string()
     }
 
     /// Signs for a worker process: the one thing that a server signs in a handshake, nothing else.

@@ -91,12 +91,10 @@ impl Session for Host {
     }
 
     fn fingerprint(&self) -> Option<String> {
-        Some(self.gate.key.public().fingerprint().to_string())
+        Some(self.gate.key.fingerprint())
     }
 
     fn reload(&self) -> Result<(), String> {
-        let key = host_key(&self.rules.host_key).map_err(|error| error.to_string())?;
-        self.gate.key.replace(key);
-        Ok(())
+        self.gate.key.reload(&self.rules.host_key)
     }
 }
