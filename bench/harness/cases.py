@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
 
-from . import remote
+from . import files, remote
+from .files import Mover
 from .remote import Remote
 
 # One process that answers one message of 64 bytes and ends by itself: ncat does not wait for the
@@ -36,21 +37,24 @@ class Rival(Side):
 class Case:
     """Our server and its rivals under one load. `kind`: rate (a load that counts), memory (of idle
     connections); of remote commands cold (whole clients), bulk (output), peak (memory of both
-    ends), whose load is the command that is run."""
+    ends), whose load is the command that is run; of copies move and hold (memory of both ends),
+    whose load is the kind of files."""
 
     name: str
-    ours: Side | Remote
-    rivals: list[Rival] | list[Remote]
+    ours: Side | Remote | Mover
+    rivals: list[Rival] | list[Remote] | list[Mover]
     load: list[str]
     kind: str = "rate"
     # Memory: bytes a connection that we may use at most; of a peak, bytes of each process.
     limit: float | None = None
-    # Bulk and peak: bytes of output.
+    # Bulk and peak: bytes of output. Move and hold: bytes of files, or their number.
     size: int = 0
     # Bulk: through a pipe into `cat`, not straight to /dev/null.
     through_pipe: bool = False
     # Peak: seconds of a reader that is much slower than the command.
     slow_for: float | None = None
+    # Move: the second run, which finds everything in its place.
+    again: bool = False
 
 
 @dataclass
@@ -117,6 +121,12 @@ class Peers:
     def ssh(self, target: float | None, cipher: str | None = None) -> Remote:
         options = ["-c", cipher] if cipher else []
         return remote.ssh(f"ssh -c {cipher}" if cipher else "ssh", options, target)
+
+    def mover(self, *words: str) -> Mover:
+        """Ours; the harness is tried with cp."""
+        if self.stand_in:
+            return files.local("cp (stand-in)", 'cp -r "$1" "$2"/', None)
+        return files.sockeye(self.sockeye_path, self.more, list(words))
 
     def spawn(self, target: float | None) -> Remote:
         program = self.references / "ref-handshake"
@@ -215,6 +225,35 @@ def command_memory(peers: Peers) -> Iterator[Case]:
                    slow_for=slow_for)
 
 
+FASTEST = "aes128-gcm@openssh.com"
+
+
+def one_file(peers: Peers) -> Iterator[Case]:
+    rivals = [
+        # One and a half times as long is two thirds of the rate.
+        files.local("cp", 'cp "$1" "$2"/', 2 / 3), files.scp(FASTEST, 3.0, False),
+        files.scp(None, None, False), files.rsync(FASTEST, None),
+    ]
+    yield Case("1 GiB to memory", peers.mover("cp"), rivals, ["big"], kind="move", size=1 << 30)
+
+
+def small_files(peers: Peers) -> Iterator[Case]:
+    size = 111_000_000
+    pipe = 'mkdir "$2"/copy && tar cf - -C "$1" . | tar xf - -C "$2"/copy'
+    over = files.rsync(FASTEST, 2.0)
+    rivals = [files.local("tar | tar", pipe, 1 / 1.3), over, files.scp(FASTEST, None, True)]
+    yield Case("10,000 files, 111 MB", peers.mover("cp"), rivals, ["many"], kind="move", size=size)
+    yield Case("the same again, unchanged", peers.mover("sync"), [over], ["many"], kind="move",
+               size=size, again=True)
+
+
+def copy_memory(peers: Peers) -> Iterator[Case]:
+    limit = 64 << 20
+    for name, kind, size in (("10 GiB of nothing (sparse)", "sparse", 10 << 30),
+                             ("1,000,000 empty files", "entries", 1_000_000)):
+        yield Case(name, peers.mover("cp"), [], [kind], kind="hold", limit=limit, size=size)
+
+
 TARGETS = {
     "P1": Target("upper, event model, lasting connections",
                  "rate ≥ 0.95 × a bare epoll loop, ≥ 1.0 × usual tokio", event_rates),
@@ -230,6 +269,12 @@ TARGETS = {
                  "rate ≥ 60 × ssh, ≥ 1/3 × a bare local spawn and a handshake", cold_commands),
     "P7": Target("output of a remote command",
                  "≥ 3 × ssh", command_output),
+    "P8": Target("a copy of one file, encrypted and proved end to end",
+                 "≥ 3 × scp with its fastest cipher, ≤ 1.5 × the time of a local cp", one_file),
+    "P9": Target("a copy of many small files",
+                 "≤ 1.3 × the time of a local tar pipe, ≥ 2 × rsync over ssh", small_files),
     "P11": Target("memory of both ends during output",
                   "≤ 64 MiB each", command_memory),
+    "P11F": Target("memory of both ends during a copy",
+                   "≤ 64 MiB each", copy_memory),
 }

@@ -6,8 +6,8 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from . import command
-from .cases import Case, Remote, Rival, Side
+from . import command, files
+from .cases import Case, Mover, Remote, Rival, Side
 from .process import Failure, Server, load
 
 # Below this share of its core a server was waiting for the load: the rate is the load's limit.
@@ -66,7 +66,7 @@ class Result:
             return f"not measured: {self.failure}"
         if self.case.kind == "memory":
             return f"{self.median(0):.0f} B"
-        if self.case.kind == "peak":
+        if self.case.kind in ("peak", "hold"):
             peaks = self.rounds[0][0].peaks.items()
             return "  ".join(f"{name} {peak / command.MIB:.1f} MiB" for name, peak in peaks)
         return "  ".join(
@@ -78,10 +78,10 @@ class Result:
 def measure(case: Case, pairs: int, duration: float) -> Result:
     """Each round takes every side once; every other round backwards, so that neither a drift of
     the machine nor what ran just before favours a side."""
-    sides: list[Side | Rival | Remote] = [case.ours, *case.rivals]
+    sides: list[Side | Rival | Remote | Mover] = [case.ours, *case.rivals]
     rounds = []
     # A peak is no ratio, and nothing that drifts.
-    for number in range(1 if case.kind == "peak" else pairs):
+    for number in range(1 if case.kind in ("peak", "hold") else pairs):
         order = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
         try:
             taken = {index: take(case, sides[index], duration) for index in order}
@@ -91,7 +91,7 @@ def measure(case: Case, pairs: int, duration: float) -> Result:
     return Result(case, rounds)
 
 
-def take(case: Case, side: Side | Rival | Remote, duration: float) -> Sample:
+def take(case: Case, side: Side | Rival | Remote | Mover, duration: float) -> Sample:
     match case.kind:
         case "memory":
             return memory_of(side, case.load, duration)
@@ -101,6 +101,11 @@ def take(case: Case, side: Side | Rival | Remote, duration: float) -> Sample:
             rate, cpu = command.bulk(side, case.size, case.through_pipe)
         case "peak":
             peaks = command.peaks(side, case.size, case.slow_for)
+            return Sample(max(peaks.values()), peaks=peaks)
+        case "move":
+            rate, cpu = files.move(side, case.load[0], case.size, case.again)
+        case "hold":
+            peaks = files.peaks(side, case.load[0], case.size)
             return Sample(max(peaks.values()), peaks=peaks)
         case _:
             return rate_of(side, case.load, duration)

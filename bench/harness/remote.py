@@ -99,6 +99,8 @@ def ssh(name: str, options: list[str], target: float | None) -> Remote:
                 f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
                 # The temporary directory stands under /tmp, which others may write to.
                 f"AuthorizedKeysFile {path}/.ssh/authorized_keys\nStrictModes no\nUsePAM no\n"
+                # scp(1) speaks sftp.
+                "Subsystem sftp internal-sftp\n"
             )
             public = host_key.with_suffix(".pub").read_text()
             known.write_text(f"[127.0.0.1]:{port} {public}")

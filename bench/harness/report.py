@@ -8,7 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
-from .cases import Case, Peers, Remote, Rival, Side, Target
+from .cases import Case, Mover, Peers, Remote, Rival, Side, Target
 from .command import MIB
 from .measure import BUSY, Result
 
@@ -62,7 +62,7 @@ def losses(result: Result) -> list[str]:
     if case.kind == "memory":
         value = result.median(0)
         return [] if value <= case.limit else [f"{value:.0f} B, wanted ≤ {case.limit:.0f} B"]
-    if case.kind == "peak":
+    if case.kind in ("peak", "hold"):
         return [f"{name}: {peak / MIB:.1f} MiB, wanted ≤ {case.limit / MIB:.0f} MiB"
                 for name, peak in result.rounds[0][0].peaks.items() if peak > case.limit]
     return [
@@ -88,7 +88,7 @@ def section(name: str, target: Target, results: list[Result]) -> str:
     rows = [row for result in results if not result.failure for row in rows_of(result)]
     if results and results[0].case.kind == "memory":
         head = ["case", "server", "PSS grown, B a connection", "wanted", "holds"]
-    elif results and results[0].case.kind == "peak":
+    elif results and results[0].case.kind in ("peak", "hold"):
         head = ["case", "process", "peak RSS (VmHWM), MiB", "wanted", "holds"]
     else:
         head = ["case", "against", "our rate", "theirs", "ratio", "wanted", "holds",
@@ -102,7 +102,7 @@ def rows_of(result: Result) -> list[list[str]]:
     case = result.case
     if case.kind == "memory":
         return memory_rows(result, [case.ours, *case.rivals])
-    if case.kind == "peak":
+    if case.kind in ("peak", "hold"):
         return peak_rows(result)
     return [rate_row(result, index, rival) for index, rival in enumerate(case.rivals, 1)]
 
@@ -185,8 +185,8 @@ def commands(sections: list, peers: Peers, root: Path) -> str:
     ])
 
 
-def started(side: Side | Remote) -> list[list[str]]:
-    return side.shown if isinstance(side, Remote) else [side.command]
+def started(side: Side | Remote | Mover) -> list[list[str]]:
+    return side.shown if isinstance(side, Remote | Mover) else [side.command]
 
 
 def shell(command: list[str], root: Path) -> str:

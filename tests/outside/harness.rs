@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod conn;
+pub(crate) mod files;
 pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod remote;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use conn::{Conn, Gram};
-pub(crate) use process::{eventually, needs, run};
+pub(crate) use process::{copy_program, eventually, needs, run};
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_sockeye");

@@ -3,11 +3,12 @@
 mod audit;
 mod basics;
 mod ending;
+mod failing;
 mod first_steps;
 mod keys;
 mod load;
 mod plain;
-mod pty;
+pub(crate) mod pty;
 mod secured;
 mod setup;
 mod streams;

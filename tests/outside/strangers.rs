@@ -1,11 +1,15 @@
 //! Strangers at the other end: netcat, ncat, socat and Python's `socket`, in both roles.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::harness::bytes::{Random, assert_same};
 use crate::harness::conn::inet;
-use crate::harness::process::{Output, run_command};
-use crate::harness::{MODELS, needs, run, serve};
+use crate::harness::process::{Output, fds_of, run_command};
+use crate::harness::remote::Running;
+use crate::harness::{MODELS, eventually, needs, run, serve};
 
 fn ask(program: &str, words: &[&str], stdin: &[u8]) -> Output {
     let mut command = Command::new(program);
@@ -31,18 +35,28 @@ fn netcat_asks() {
     }
 }
 
-/// V1, V2: ncat and socat as clients.
+/// V1, V2: ncat and socat as clients, under every model.
 #[test]
 fn ncat_and_socat_ask() {
     if !needs(&["ncat", "socat"]) {
         return;
     }
-    let server = serve("upper").at("tcp").at("udp").start();
+    MODELS.into_iter().for_each(ncat_and_socat);
+}
+
+fn ncat_and_socat(model: &str) {
+    let server = serve("upper").at("tcp").at("udp").at("unix").model(model).start();
     let at = inet(&server.endpoint("tcp")).to_string();
     let port = inet(&server.endpoint("tcp")).port().to_string();
     let output = ask("ncat", &["127.0.0.1", &port], b"from ncat\n");
     assert_eq!(&output.stdout[..], b"FROM NCAT\n");
     let output = ask("socat", &["-t5", "-", &format!("TCP:{at}")], b"from socat\n");
+    assert_eq!((output.code, &output.stdout[..]), (Some(0), &b"FROM SOCAT\n"[..]));
+    let endpoint = server.endpoint("unix");
+    let path = endpoint.strip_prefix("unix:").unwrap();
+    let output = ask("ncat", &["-U", path], b"from ncat\n");
+    assert_eq!(&output.stdout[..], b"FROM NCAT\n");
+    let output = ask("socat", &["-t5", "-", &format!("UNIX:{path}")], b"from socat\n");
     assert_eq!((output.code, &output.stdout[..]), (Some(0), &b"FROM SOCAT\n"[..]));
     let at = inet(&server.endpoint("udp")).to_string();
     let output = ask("socat", &["-t1", "-", &format!("UDP:{at}")], b"datagram");
@@ -153,4 +167,112 @@ fn netcat_answers() {
     child.stdout.take().unwrap().read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "a question\n");
     assert!(child.wait().unwrap().success());
+}
+
+/// A program that listens, and how it is told where.
+struct Listener {
+    program: &'static str,
+    tcp: &'static [&'static str],
+    unix: &'static [&'static str],
+}
+
+/// `PATH` stands for the path of a socket. Each says on stderr when it listens.
+const LISTENERS: [Listener; 3] = [
+    Listener {
+        program: "socat",
+        tcp: &["-d", "-d", "-t30", "TCP-LISTEN:0,bind=127.0.0.1"],
+        unix: &["-d", "-d", "-t30", "UNIX-LISTEN:PATH"],
+    },
+    Listener {
+        program: "ncat",
+        tcp: &["-v", "-l", "127.0.0.1", "0"],
+        unix: &["-v", "-l", "-U", "PATH"],
+    },
+    Listener {
+        program: "nc.openbsd",
+        tcp: &["-v", "-N", "-l", "127.0.0.1", "0"],
+        unix: &["-v", "-N", "-l", "-U", "PATH"],
+    },
+];
+
+/// The port on which a process listens, as the kernel tells it.
+fn port_of(pid: u32) -> u16 {
+    let sockets = fds_of(pid);
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // 0A is LISTEN.
+    let mut own =
+        rows.filter(|row| row[3] == "0A" && sockets.contains(&format!("socket:[{}]", row[9])));
+    let row = own.next().expect("it listens");
+    let (_, port) = row[1].split_once(':').unwrap();
+    u16::from_str_radix(port, 16).unwrap()
+}
+
+impl Listener {
+    /// Starts it in `dir` with more words and these streams, and waits until it listens: where.
+    fn start(&self, dir: &Path, unix: bool, more: &[&str], io: [Stdio; 2]) -> (Running, String) {
+        let path = dir.join("socket").display().to_string();
+        let words = if unix { self.unix } else { self.tcp };
+        let mut command = Command::new(self.program);
+        command.args(words.iter().map(|word| word.replace("PATH", &path))).args(more);
+        let said = dir.join("said");
+        let [stdin, stdout] = io;
+        command.stdin(stdin).stdout(stdout).stderr(File::create(&said).unwrap());
+        let running = Running::adopt(command.spawn().unwrap());
+        eventually("it listens", || fs::read_to_string(&said).unwrap().contains("istening on "));
+        let endpoint = match unix {
+            true => format!("unix:{path}"),
+            false => format!("tcp://127.0.0.1:{}", port_of(running.pid())),
+        };
+        (running, endpoint)
+    }
+}
+
+/// C2, L3: socat, ncat and netcat listen, over TCP and on a Unix socket, and end their direction
+/// while we send: both ways come whole, byte for byte.
+#[test]
+fn they_end_first() {
+    let programs = LISTENERS.map(|listener| listener.program);
+    if !needs(&programs) {
+        return;
+    }
+    let (question, answer) = (Random::new(1).bytes(700_001), Random::new(2).bytes(300_007));
+    for (listener, unix) in LISTENERS.iter().flat_map(|one| [(one, false), (one, true)]) {
+        let dir = tempfile::tempdir().unwrap();
+        let [given, heard] = ["given", "heard"].map(|name| dir.path().join(name));
+        fs::write(&given, &answer).unwrap();
+        let io = [File::open(&given).unwrap().into(), File::create(&heard).unwrap().into()];
+        let more: &[&str] = if listener.program == "socat" { &["-"] } else { &[] };
+        let (mut stranger, endpoint) = listener.start(dir.path(), unix, more, io);
+        let output = run(&["connect", &endpoint], &question);
+        let name = format!("{} unix: {unix}", listener.program);
+        assert_eq!((output.code, &output.stderr[..]), (Some(0), ""), "{name}");
+        assert_same(&output.stdout, &answer, 0);
+        stranger.wait();
+        assert_same(&fs::read(&heard).unwrap(), &question, 0);
+    }
+}
+
+/// C2, L3: socat hears all of our input and its end before it answers: half-close, and both ways whole,
+/// byte for byte. (ncat and netcat leave with their client's end, so they cannot.)
+#[test]
+fn we_end_first() {
+    let [socat, ..] = &LISTENERS;
+    if !needs(&[socat.program]) {
+        return;
+    }
+    let question = Random::new(3).bytes(700_001);
+    for unix in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let heard = dir.path().join("heard");
+        let path = heard.display();
+        let system = format!("SYSTEM:cat > {path}; LC_ALL=C tr a-z A-Z < {path}");
+        let io = [Stdio::null(), Stdio::null()];
+        let (mut stranger, endpoint) = socat.start(dir.path(), unix, &[&system], io);
+        let output = run(&["connect", &endpoint], &question);
+        assert_eq!((output.code, &output.stderr[..]), (Some(0), ""), "{endpoint}");
+        assert_same(&output.stdout, &question.to_ascii_uppercase(), 0);
+        stranger.wait();
+        assert_same(&fs::read(&heard).unwrap(), &question, 0);
+    }
 }

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use serde_json::Value;
 use sockeye_limits as limits;
 use sockeye_net::Peer;
-use sockeye_serve::{Front, Look, News, Offence};
+use sockeye_serve::{End, Front, Look, Offence, Proof, Why, drive};
 use sockeye_trust::authorized::{self, Denial, Grant};
 use sockeye_trust::tls::{Acceptor, HandshakeError, ServerStream};
-use sockeye_trust::{Fingerprint, KeyPair, PublicKey, SignError, Signer, hello, host_key};
+use sockeye_trust::{
+    Fingerprint, HostKeyError, KeyPair, PublicKey, SignError, Signer, hello, host_key,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -29,6 +32,15 @@ pub(crate) struct Pass {
     pub(crate) pty: bool,
     /// Nothing beyond the command itself.
     pub(crate) restricted: bool,
+    /// What was proved; none on a Unix socket, where the kernel vouches for the user.
+    proof: Option<Proved>,
+}
+
+/// The key that a peer has proved, and where it came from.
+#[derive(Debug, Clone, Copy)]
+struct Proved {
+    key: PublicKey,
+    source: Option<IpAddr>,
 }
 
 /// Why somebody did not come in.
@@ -41,6 +53,7 @@ pub(crate) struct Rejected {
 /// The server's own key: it signs in the process that holds it; others ask that process.
 pub(crate) struct HostKey {
     public: PublicKey,
+    file: PathBuf,
     /// In the server itself.
     held: RwLock<Option<Arc<KeyPair>>>,
 }
@@ -53,12 +66,21 @@ pub(crate) struct Gate {
 }
 
 impl HostKey {
-    pub(crate) fn held(key: KeyPair) -> HostKey {
-        HostKey { public: key.public(), held: RwLock::new(Some(Arc::new(key))) }
+    /// In the process that is to hold it; made where there is none yet.
+    ///
+    /// # Errors
+    /// Where the key cannot be read or made.
+    pub(crate) fn held(file: &Path) -> Result<HostKey, HostKeyError> {
+        let key = host_key(file)?;
+        let public = key.public();
+        Ok(HostKey { public, file: file.into(), held: RwLock::new(Some(Arc::new(key))) })
     }
 
-    pub(crate) fn elsewhere(public: PublicKey) -> HostKey {
-        HostKey { public, held: RwLock::new(None) }
+    /// In a worker process, from what [`Session::setup`](sockeye_serve::Session::setup)
+    /// said in the server.
+    pub(crate) fn elsewhere(setup: &Value, file: &Path) -> Option<HostKey> {
+        let public = setup.get("key")?.as_str()?.parse().ok()?;
+        Some(HostKey { public, file: file.into(), held: RwLock::new(None) })
     }
 
     fn get(&self) -> Option<Arc<KeyPair>> {
@@ -74,8 +96,8 @@ impl HostKey {
     ///
     /// # Errors
     /// What was wrong; the old one stays in force.
-    pub(crate) fn reload(&self, file: &Path) -> Result<(), String> {
-        let key = host_key(file).map_err(|error| error.to_string())?;
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let key = host_key(&self.file).map_err(|error| error.to_string())?;
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(key));
         Ok(())
     }
@@ -152,7 +174,7 @@ impl Gate {
         let (judged, list) = (Arc::clone(&verdict), self.authorized.clone());
         let source = peer.address.inet().map(|inet| inet.ip().to_canonical());
         let judge = move |key: &PublicKey| {
-            let verdict = judge(&list, key, source);
+            let verdict = pass(&list, Proved { key: *key, source });
             let let_in = verdict.is_ok();
             *judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
             let_in
@@ -161,7 +183,7 @@ impl Gate {
         let handshake = timeout(limits::HANDSHAKE_TIME, acceptor.accept(stream, judge)).await;
         let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (handshake, verdict) {
-            (Ok(Ok((stream, _))), Some(Ok(grant))) => Ok((stream, Pass::of(grant))),
+            (Ok(Ok((stream, _))), Some(Ok(pass))) => Ok((stream, pass)),
             (_, Some(Err(rejected))) => Err(rejected),
             (Ok(Ok(_)), None) => {
                 Err(Rejected { why: "its key was not judged".into(), offence: Offence::None })
@@ -171,6 +193,16 @@ impl Gate {
                 why: "it did not finish the TLS handshake in time".into(),
                 offence: Offence::Slow,
             }),
+        }
+    }
+
+    /// Judges somebody who is in again, by the list as it is now: what he may do from here on.
+    pub(crate) fn renew(&self, old: &Pass) -> Result<Pass, Rejected> {
+        match old.proof {
+            // He has misbehaved in nothing, whatever became of his key.
+            Some(proof) => pass(&self.authorized, proof)
+                .map_err(|rejected| Rejected { offence: Offence::None, ..rejected }),
+            None => Ok(old.clone()),
         }
     }
 
@@ -184,6 +216,7 @@ impl Gate {
                 forced: None,
                 pty: true,
                 restricted: false,
+                proof: None,
             }),
             Some(theirs) => Err(Rejected {
                 why: format!("it is user {}, and only user {ours} may come in here", theirs.uid),
@@ -197,15 +230,17 @@ impl Gate {
     }
 }
 
-/// Reads the list anew for each peer: a key that was taken out is out at once.
-fn judge(list: &Path, key: &PublicKey, source: Option<IpAddr>) -> Result<Grant, Rejected> {
+/// Reads the list anew for each peer and each command: a key that was taken out is out at once.
+fn pass(list: &Path, proof: Proved) -> Result<Pass, Rejected> {
+    let Proved { key, source } = proof;
     let read = authorized::read(list);
     let authorized = read.map_err(|error| Rejected {
         why: format!("nobody can come in: {error}"),
         offence: Offence::None,
     })?;
     let fingerprint = key.fingerprint();
-    authorized.judge(key, source, SystemTime::now()).map_err(|denial| Rejected {
+    let judged = authorized.judge(&key, source, SystemTime::now());
+    judged.map(|grant| Pass::of(grant, proof)).map_err(|denial| Rejected {
         why: denied(&fingerprint, &denial, list),
         offence: Offence::Key,
     })
@@ -217,21 +252,29 @@ fn denied(fingerprint: &Fingerprint, denial: &Denial, list: &Path) -> String {
 }
 
 impl Pass {
-    fn of(grant: Grant) -> Pass {
+    fn of(grant: Grant, proof: Proved) -> Pass {
         Pass {
             identity: grant.fingerprint.to_string(),
             comment: grant.comment,
             forced: grant.forced,
             pty: grant.pty,
             restricted: grant.restricted,
+            proof: Some(proof),
         }
     }
 
-    /// Tells the server who came in.
-    pub(crate) fn announce(&self, front: &dyn Front) {
-        let (identity, comment) = (self.identity.clone(), self.comment.clone());
-        front.tell(News::Authenticated { identity, comment: cut(&comment) });
+    /// Tells the server who came in, and waits for the place; false where there is none.
+    pub(crate) async fn enter(&self, front: &dyn Front) -> bool {
+        let (identity, comment) = (self.identity.clone(), cut(&self.comment));
+        front.enter(Proof { identity, comment }).await
     }
+}
+
+/// Ends a connection that came too late for a place.
+pub(crate) async fn no_place(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> End {
+    // A peer that has gone meanwhile has missed nothing.
+    let _ = drive::channel::say_goodbye(&mut stream).await;
+    End::ours(Why::Overload)
 }
 
 /// A comment is for people: a long one is shortened, and a message to the server has a limit.
@@ -242,12 +285,11 @@ fn cut(comment: &str) -> String {
 impl Rejected {
     fn by(error: &HandshakeError) -> Rejected {
         let offence = match error {
-            // A client that does not know us yet asks its user, and comes again.
-            HandshakeError::Closed | HandshakeError::Signer(_) | HandshakeError::Client(_) => {
-                Offence::None
-            }
+            HandshakeError::Signer(_) => Offence::None,
+            // Also a client that does not know us yet: it asks its user, comes again and is forgiven.
+            HandshakeError::Closed | HandshakeError::Client(_) => Offence::Stopped,
             HandshakeError::Io(error) if error.kind() != io::ErrorKind::InvalidData => {
-                Offence::None
+                Offence::Stopped
             }
             HandshakeError::TimedOut => Offence::Slow,
             _ => Offence::Stranger,

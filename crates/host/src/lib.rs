@@ -7,9 +7,14 @@
 //! [`client::Remote`] runs commands over it.
 #![forbid(unsafe_code)]
 
+mod account;
+mod audit;
 pub mod client;
+pub mod files;
 mod gate;
+mod gated;
 pub mod job;
+mod link;
 pub mod plain;
 mod quote;
 mod rules;

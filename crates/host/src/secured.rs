@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use sockeye_serve::{Call, End, Look, News, Service, Serving, Session, drive};
-use sockeye_trust::{HostKeyError, PublicKey, host_key};
+use serde_json::{Map, Value, json};
+use sockeye_serve::{Call, End, News, Service, drive};
+use sockeye_trust::HostKeyError;
 
-use crate::gate::{Gate, HostKey};
-use crate::server::turn_away;
+use crate::gate::{Gate, HostKey, no_place};
+use crate::gated::{Behind, Gated, turn_away};
 
 /// The name in TLS (ALPN, RFC 7301) of a plain stream of bytes.
 pub const ALPN: &[u8] = b"sockeye-stream/1";
@@ -32,25 +32,32 @@ impl Secured {
         authorized: PathBuf,
         key: PathBuf,
     ) -> Result<Service, HostKeyError> {
-        let held = HostKey::held(host_key(&key)?);
+        let held = HostKey::held(&key)?;
         Ok(Secured::with(service, authorized, key, held))
     }
 
-    /// The same in a worker process, from what [`Session::setup`] said there.
+    /// The same in a worker process, from what [`Session::setup`](sockeye_serve::Session::setup)
+    /// said in the server.
     pub fn in_worker(service: Service, setup: &Value) -> Option<Service> {
         let path = |name| Some(PathBuf::from(setup.get(name)?.as_str()?));
-        let public: PublicKey = setup.get("key")?.as_str()?.parse().ok()?;
-        let key = HostKey::elsewhere(public);
-        Some(Secured::with(service, path("authorized")?, path("host_key")?, key))
+        let file = path("host_key")?;
+        let key = HostKey::elsewhere(setup, &file)?;
+        Some(Secured::with(service, path("authorized")?, file, key))
     }
 
     fn with(service: Service, authorized: PathBuf, host_key: PathBuf, key: HostKey) -> Service {
         let gate = Gate::new(key, authorized.clone(), ALPN);
         let inner = service.clone();
-        service.secured_by(Arc::new(Secured { service: inner, gate, authorized, host_key }))
+        service.secured_by(Arc::new(Behind(Secured { service: inner, gate, authorized, host_key })))
+    }
+}
+
+impl Gated for Secured {
+    fn gate(&self) -> &Gate {
+        &self.gate
     }
 
-    async fn call(self: Arc<Self>, call: Call) -> End {
+    async fn call(&self, call: Call) -> End {
         let Call { channel, peer, front, .. } = call;
         match self.gate.secure(channel, &peer, &front).await {
             Ok((_, pass)) if pass.forced.is_some() => {
@@ -59,7 +66,9 @@ impl Secured {
                 End::ours(sockeye_serve::Why::Rejected)
             }
             Ok((stream, pass)) => {
-                pass.announce(front.as_ref());
+                if !pass.enter(front.as_ref()).await {
+                    return no_place(stream).await;
+                }
                 match self.service.respond() {
                     Some(responder) => drive::channel::drive(stream, responder).await,
                     None => End::ours(sockeye_serve::Why::Error),
@@ -68,34 +77,9 @@ impl Secured {
             Err(rejected) => turn_away(rejected, front.as_ref()),
         }
     }
-}
 
-impl Session for Secured {
-    fn serve(self: Arc<Self>, call: Call) -> Serving {
-        Box::pin(self.call(call))
-    }
-
-    fn setup(&self) -> Value {
-        json!({
-            "authorized": self.authorized,
-            "host_key": self.host_key,
-            "key": self.gate.key.public().to_string(),
-        })
-    }
-
-    fn look(&self, first: &[u8]) -> Look {
-        Gate::look(first)
-    }
-
-    fn answer(&self, question: &[u8]) -> Result<Vec<u8>, String> {
-        self.gate.key.sign_for_worker(question)
-    }
-
-    fn fingerprint(&self) -> Option<String> {
-        Some(self.gate.key.fingerprint())
-    }
-
-    fn reload(&self) -> Result<(), String> {
-        self.gate.key.reload(&self.host_key)
+    fn setup(&self) -> Map<String, Value> {
+        let files = [("authorized", &self.authorized), ("host_key", &self.host_key)];
+        files.into_iter().map(|(name, file)| (name.to_owned(), json!(file))).collect()
     }
 }

@@ -45,11 +45,12 @@
 //! * A peer that is gone gives `EPIPE`, and no SIGPIPE is raised (`MSG_NOSIGNAL`).
 //! * A timeout set with [`Socket::set_timeout`] gives `ETIMEDOUT` ([`io::ErrorKind::TimedOut`]),
 //!   where C gives `EAGAIN` or, for connect, `EINPROGRESS`: these two mean a non-blocking socket.
+//!
+//! [`AsFd`]: std::os::fd::AsFd
+//! [`AsRawFd`]: std::os::fd::AsRawFd
 
-use std::fmt;
-use std::io::{self, LineWriter, Read, Write};
+use std::io::{self, LineWriter};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -63,13 +64,16 @@ use crate::endpoint::UnixName;
 use crate::options::{self, Applied, SocketOption};
 use crate::sys;
 
+mod impls;
 mod lines;
+mod send_all;
 #[cfg(test)]
 mod signal_tests;
 #[cfg(test)]
 mod tests;
 
 pub use lines::LineReader;
+pub use send_all::SendAllError;
 /// The address family of a new socket: `Domain::IPV4`, `Domain::IPV6` or `Domain::UNIX`.
 pub use socket2::Domain;
 
@@ -471,72 +475,4 @@ fn sender(from: SocketAddrAny) -> Option<Address> {
     }
     let path = std::ffi::OsStr::from_bytes(unix.path_bytes()?);
     Some(Address::Unix(UnixName::Path(path.into())))
-}
-
-/// Why [`Socket::send_all`] failed, and how far it had come. As an [`io::Error`] it is the system's
-/// error alone.
-#[derive(Debug)]
-pub struct SendAllError {
-    /// Bytes that the system took before the failure; the peer may have received fewer.
-    pub sent: usize,
-    /// The system's error.
-    pub source: io::Error,
-}
-
-impl fmt::Display for SendAllError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} after {} bytes were sent", self.source, self.sent)
-    }
-}
-
-impl std::error::Error for SendAllError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
-impl From<SendAllError> for io::Error {
-    fn from(error: SendAllError) -> io::Error {
-        error.source
-    }
-}
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for Socket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-impl From<OwnedFd> for Socket {
-    fn from(fd: OwnedFd) -> Socket {
-        Socket::from_inner(fd.into())
-    }
-}
-
-impl From<Socket> for OwnedFd {
-    fn from(socket: Socket) -> OwnedFd {
-        socket.socket.into()
-    }
-}
-
-impl Read for &Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.recv(buffer)
-    }
-}
-
-impl Write for &Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

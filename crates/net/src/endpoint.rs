@@ -247,9 +247,11 @@ fn host_port(text: &str) -> Result<HostPort, ParseEndpointError> {
     let Some((host, number)) = text.rsplit_once(':') else {
         let port = limits::DEFAULT_PORT;
         if text.ends_with(".sock") {
-            return wrong(format!("{text:?} has no port: write ./{text} for a Unix socket"));
+            let right = shown::line(text);
+            return wrong(format!("{text:?} has no port: write ./{right} for a Unix socket"));
         }
-        return wrong(format!("{text:?} has no port: write {text}:{port}"));
+        let right = shown::line(text);
+        return wrong(format!("{text:?} has no port: write {right}:{port}"));
     };
     if host.contains(':') {
         let (ip, port) = match (host.parse::<Ipv6Addr>(), port(number)) {

@@ -17,9 +17,13 @@ pub mod datagram;
 pub mod dial;
 pub mod endpoint;
 pub mod error;
-mod explain;
+pub mod explain;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listen;
 pub mod options;
+pub mod pages;
 pub mod resolve;
 pub mod shown;
 pub mod stream;
@@ -34,5 +38,6 @@ pub use endpoint::{Endpoint, Host, HostPort, Transport, UnixName};
 pub use error::{Error, Operation};
 pub use listen::{BindOptions, Listener, listen};
 pub use options::SocketOption;
+pub use pages::Pages;
 pub use resolve::Family;
 pub use stream::Stream;

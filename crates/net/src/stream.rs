@@ -73,6 +73,16 @@ impl Stream {
         sys::has_peer_ended(&self.socket)
     }
 
+    /// True where the connection is over in both directions: poll(2) for POLLHUP. A Unix peer that
+    /// has closed its socket shows so; a TCP peer that has shows like one that ended its side alone,
+    /// until something is sent to it.
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub fn has_hung_up(&self) -> io::Result<bool> {
+        sys::has_hung_up(&self.socket)
+    }
+
     /// Writes once: send(2) with MSG_NOSIGNAL. May write less than it was given.
     ///
     /// # Errors

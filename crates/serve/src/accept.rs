@@ -4,7 +4,6 @@
 //! `--overflow` says. When descriptors or memory run out, accepting pauses and says so once.
 
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +12,12 @@ use sockeye_limits as limits;
 use sockeye_net::sys::watch::Watched;
 use sockeye_net::{Error, Listener, Operation, Peer, Stream};
 use tokio::io::Interest;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::door::Door;
 use crate::event::Event;
 use crate::hall::{Hall, Overflow, Place};
 use crate::model;
+use crate::see_off::SeenOff;
 
 /// One listener's way of taking connections in.
 pub(crate) struct Acceptor {
@@ -30,8 +28,7 @@ pub(crate) struct Acceptor {
     pub(crate) overflow: Overflow,
     /// The drivers block, so accepted sockets must.
     pub(crate) blocking: bool,
-    /// Places for refused connections whose end is waited for.
-    pub(crate) seen_off: Arc<Semaphore>,
+    pub(crate) seen_off: SeenOff,
     /// On `tls://`: where connections wait for their first message, before they need a place.
     pub(crate) door: Option<Arc<Door>>,
 }
@@ -175,25 +172,10 @@ impl Acceptor {
         self.hall.event(&Event::Refused { endpoint: &self.endpoint, peer: &shown, why, count: 1 });
         match self.overflow {
             Overflow::Reset => stream.reset(),
-            Overflow::Refuse if why == "max-connections" => self.see_off(stream),
+            Overflow::Refuse if why == "max-connections" => self.seen_off.see_off(stream),
             // Whoever is not let in at all has no claim to an ending.
             Overflow::Queue | Overflow::Refuse => drop(stream),
         }
-    }
-
-    /// Ends with FIN: closing at once would reset a peer that has sent something. So its end is
-    /// waited for, of a few at a time and not for long.
-    fn see_off(&self, stream: Stream) {
-        let Ok(permit) = Arc::clone(&self.seen_off).try_acquire_owned() else { return };
-        let done = stream.set_nonblocking(true).and_then(|()| stream.shutdown(Shutdown::Write));
-        if done.is_err() {
-            return;
-        }
-        tokio::spawn(async move {
-            // It is closed in any case; an error only makes that sooner.
-            let _ = timeout(limits::LINGER_TIME, until_end(stream)).await;
-            drop(permit);
-        });
     }
 
     /// Lengthens the pause, and says so when it begins.
@@ -211,22 +193,4 @@ impl Acceptor {
             self.hall.event(&Event::Recovered { endpoint: Some(&self.endpoint) });
         }
     }
-}
-
-/// Reads and throws away until the peer's end, within bounds.
-async fn until_end(stream: Stream) -> io::Result<()> {
-    let stream = Arc::new(stream);
-    let watched = Watched::new(Arc::clone(&stream), Interest::READABLE)?;
-    let mut buffer = [0; 4096];
-    let mut drained = 0;
-    while drained < limits::LINGER_BYTES {
-        let mut ready = watched.readable().await?;
-        match stream.recv(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => drained += n as u64,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sockeye_limits as limits;
-use sockeye_net::Stream;
 use sockeye_net::sys::watch::Watched;
+use sockeye_net::{Address, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use crate::connections::Conn;
@@ -24,6 +24,22 @@ impl Channel {
         conn.stream().set_nonblocking(true)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         Ok(Channel(Watched::new(Arc::clone(conn), interest)?))
+    }
+
+    /// Our own address.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local(&self) -> io::Result<Address> {
+        self.0.get().stream().local()
+    }
+
+    /// True where the connection is over in both directions: see [`Stream::has_hung_up`].
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub fn has_hung_up(&self) -> io::Result<bool> {
+        self.0.get().stream().has_hung_up()
     }
 }
 

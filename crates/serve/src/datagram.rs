@@ -193,21 +193,25 @@ impl Worker {
             self.responder = self.service.respond_to_datagrams();
             return Ok(());
         }
-        if !self.reply.answers() {
-            return Ok(());
-        }
-        let (first, own) = (self.reply.in_place_len(), self.reply.own());
-        let len = first + own.len();
-        if len > input.len() {
-            return Err(Reason::TooShort);
-        }
+        let Some(len) = answer(&self.reply, input)? else { return Ok(()) };
         if self.reply.bounces() && !self.bounces.allows(source, Instant::now()) {
             return Err(Reason::Rate);
         }
-        input[first..len].copy_from_slice(own);
         self.batch.answer(i, len);
         Ok(())
     }
+}
+
+/// Puts the answer where the question is: its length; `None` where there is no answer.
+pub(crate) fn answer(reply: &Reply, question: &mut [u8]) -> Result<Option<usize>, Reason> {
+    if !reply.answers() {
+        return Ok(None);
+    }
+    let (first, own) = (reply.in_place_len(), reply.own());
+    let len = first.saturating_add(own.len());
+    let Some(place) = question.get_mut(first..len) else { return Err(Reason::TooShort) };
+    place.copy_from_slice(own);
+    Ok(Some(len))
 }
 
 /// An ICMP message about an earlier answer: it says nothing about the next datagram.

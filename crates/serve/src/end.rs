@@ -13,7 +13,7 @@ pub enum Why {
     End,
     /// The peer reset it (RST), or went away while we wrote.
     Reset,
-    /// Nothing moved for `--idle-timeout`.
+    /// Nothing moved for `--idle-timeout`, or a session had nothing to do for its own limit.
     IdleTimeout,
     /// It was open for `--max-lifetime`.
     MaxLifetime,
@@ -28,7 +28,7 @@ pub enum Why {
     Panic,
     /// The worker process that served it died.
     WorkerDied,
-    /// The system had no thread or process for it.
+    /// The system had no thread or process for it, or `--max-connections` or `--once` no place.
     Overload,
     /// The peer did not prove that it may come in.
     Rejected,

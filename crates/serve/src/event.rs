@@ -142,8 +142,12 @@ pub enum Event<'a> {
         /// How many since the socket was made.
         count: u32,
     },
-    /// The access lists were read again and are in force.
-    Reloaded,
+    /// The access lists and the server's key were read again and are in force.
+    Reloaded {
+        /// The fingerprint of the server's key as it is now, where peers need it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<&'a str>,
+    },
     /// The access lists could not be read again; the old ones stay in force.
     ReloadFailed {
         /// What was wrong.
@@ -234,7 +238,7 @@ mod tests {
             Event::Recovered { endpoint: Some("") },
             Event::WorkerDied { worker: 1, signal: None, exit: None },
             Event::Dropped { endpoint: "", count: 1 },
-            Event::Reloaded,
+            Event::Reloaded { fingerprint: Some("SHA256:") },
             Event::ReloadFailed { error: "" },
             Event::Draining { open: 0 },
             Event::Drained { served: 0, cut: 0 },
@@ -251,6 +255,7 @@ mod tests {
             command: "true".into(),
             exit: Some(0),
             signal: Some(1),
+            why: Some("vanished".into()),
             output: 0,
             duration_ms: 1,
         };

@@ -1,7 +1,7 @@
 //! The front of a server: who is admitted, under which number, and what becomes known of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,9 @@ use sockeye_net::access::AccessList;
 use sockeye_net::{Address, Peer, Transport};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
+use crate::ear::{Ear, Entrance};
 use crate::end::{End, Why};
 use crate::event::{Event, Observer};
-use crate::penalty::Penalties;
-use crate::session::{News, Offence};
 
 /// What happens to a connection that is one too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -53,17 +52,6 @@ pub(crate) struct Admission {
     closed: bool,
     /// What is told if nobody serves it to its end.
     unserved: Why,
-    _place: Place,
-}
-
-/// Hears what a connection's session tells.
-pub(crate) struct Ear {
-    hall: Arc<Hall>,
-    number: u64,
-    peer: Peer,
-    /// Freed when the peer has proved who it is.
-    unproved: Mutex<Option<OwnedSemaphorePermit>>,
-    penalties: Option<Arc<Penalties>>,
 }
 
 /// What a connection came to.
@@ -158,18 +146,25 @@ impl Hall {
         transport: Transport,
         peer: Peer,
     ) -> Admission {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.event(&Event::Accepted { connection: number, endpoint, peer: &peer });
-        let hall = Arc::clone(self);
-        let ear = Ear { hall, number, peer, unproved: Mutex::new(None), penalties: None };
-        Admission {
-            ear: Arc::new(ear),
-            transport,
-            opened: Instant::now(),
-            closed: false,
-            unserved: Why::Drain,
-            _place: place,
-        }
+        let ear = Ear::open(Arc::clone(self), self.number(), peer, place);
+        Admission::begin(ear, endpoint, transport)
+    }
+
+    /// The same for a connection of `tls://`, whose peer has not proved yet who it is: it holds
+    /// `unproved` until then, and counts for nothing else unless it has a place already.
+    pub(crate) fn admit_unproved(
+        &self,
+        entrance: &Arc<Entrance>,
+        peer: Peer,
+        unproved: OwnedSemaphorePermit,
+        place: Option<Place>,
+    ) -> Admission {
+        let ear = Ear::wary(entrance, self.number(), peer, unproved, place);
+        Admission::begin(ear, &entrance.endpoint, Transport::Tls)
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Connections that are open now.
@@ -200,22 +195,21 @@ impl Hall {
 }
 
 impl Admission {
+    fn begin(ear: Ear, endpoint: &str, transport: Transport) -> Admission {
+        let (connection, peer) = (ear.number(), ear.peer());
+        ear.hall().event(&Event::Accepted { connection, endpoint, peer });
+        Admission {
+            ear: Arc::new(ear),
+            transport,
+            opened: Instant::now(),
+            closed: false,
+            unserved: Why::Drain,
+        }
+    }
+
     /// The same with what is told if nobody serves it to its end.
     pub(crate) fn unless_served(mut self, unserved: Why) -> Admission {
         self.unserved = unserved;
-        self
-    }
-
-    /// The same for a peer that has not proved yet who it is: it holds `unproved` until then, and
-    /// its offences are counted.
-    pub(crate) fn not_yet_known(
-        mut self,
-        unproved: OwnedSemaphorePermit,
-        penalties: Arc<Penalties>,
-    ) -> Admission {
-        let ear = Arc::get_mut(&mut self.ear).expect("nobody else has heard of it yet");
-        ear.unproved = Mutex::new(Some(unproved));
-        ear.penalties = Some(penalties);
         self
     }
 
@@ -226,7 +220,7 @@ impl Admission {
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> &Peer {
-        &self.ear.peer
+        self.ear.peer()
     }
 
     /// How it came.
@@ -236,7 +230,7 @@ impl Admission {
 
     /// True where it came over IP.
     pub(crate) fn is_inet(&self) -> bool {
-        self.ear.peer.address.inet().is_some()
+        self.ear.peer().address.inet().is_some()
     }
 
     pub(crate) fn unserved(&self) -> Why {
@@ -250,13 +244,13 @@ impl Admission {
 
     fn tell(&mut self, outcome: Outcome) {
         self.closed = true;
-        let ear = &self.ear;
+        let hall = self.ear.hall();
         if outcome.end.why == Why::Drain {
-            ear.hall.cut.fetch_add(1, Ordering::SeqCst);
+            hall.cut.fetch_add(1, Ordering::SeqCst);
         }
-        ear.hall.event(&Event::Closed {
-            connection: ear.number,
-            peer: &ear.peer,
+        hall.event(&Event::Closed {
+            connection: self.ear.number(),
+            peer: self.ear.peer(),
             why: outcome.end.why,
             closed_first: outcome.end.closed_first,
             bytes_in: outcome.bytes.map(|(bytes_in, _)| bytes_in),
@@ -274,42 +268,28 @@ impl Drop for Admission {
             // Every way of serving closes it; this is for a server that is torn down around it.
             self.tell(Outcome::of(End::ours(self.unserved), None));
         }
-        self.ear.hall.ended.fetch_add(1, Ordering::SeqCst);
-        self.ear.hall.left.notify_waiters();
-    }
-}
-
-impl Ear {
-    /// Makes an event of what a session tells, and counts what its peer did.
-    pub(crate) fn hear(&self, news: &News) {
-        let (connection, peer) = (self.number, &self.peer);
-        match news {
-            News::Authenticated { identity, comment } => {
-                self.unproved.lock().unwrap_or_else(PoisonError::into_inner).take();
-                self.hall.event(&Event::Authenticated { connection, peer, identity, comment });
-            }
-            News::Rejected { why, offence } => {
-                self.punish(*offence);
-                self.hall.event(&Event::Rejected { connection: Some(connection), peer, why });
-            }
-            News::Command(command) => {
-                self.hall.event(&Event::Command { connection, peer, ended: command });
-            }
-            News::Warning(error) => {
-                self.hall.event(&Event::Error { endpoint: None, error });
-            }
-        }
-    }
-
-    fn punish(&self, offence: Offence) {
-        if let Some(penalties) = &self.penalties {
-            penalties.add(&self.peer.address, offence, Instant::now());
-        }
+        let hall = self.ear.hall();
+        hall.ended.fetch_add(1, Ordering::SeqCst);
+        hall.left.notify_waiters();
+        // Its session may still be listened to for a moment.
+        self.ear.leave();
     }
 }
 
 impl Outcome {
     pub(crate) fn of(end: End, bytes: Option<(u64, u64)>) -> Outcome {
         Outcome { end, bytes, signal: None, exit: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P3: what is known of an idle connection is small, though `tls://` needs more of it.
+    #[test]
+    fn an_admission_is_small() {
+        let (admission, ear) = (size_of::<Admission>(), size_of::<Ear>());
+        assert!(admission <= 32 && ear <= 120, "{admission} and {ear} bytes");
     }
 }

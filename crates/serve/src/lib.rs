@@ -43,13 +43,18 @@ mod connections;
 pub mod datagram;
 mod door;
 pub mod drive;
+mod ear;
 mod end;
 mod event;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hall;
 mod model;
 mod penalty;
 mod rate;
 mod responder;
+mod see_off;
 mod server;
 mod service;
 pub mod services;
@@ -66,6 +71,8 @@ pub use model::Model;
 pub use responder::{Flow, Reply, Responder};
 pub use server::{ServeError, Server, Stopper, Summary};
 pub use service::Service;
-pub use session::{Call, CommandNews, Front, Look, News, Offence, Serving, Session};
+pub use session::{
+    Call, CommandNews, Entering, Front, Look, News, Offence, Proof, Serving, Session,
+};
 pub use settings::{Reload, Settings};
 pub use worker::{is_worker, run_worker};

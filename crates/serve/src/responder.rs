@@ -82,6 +82,14 @@ impl Reply {
         &self.own
     }
 
+    /// The whole answer to `input` as it now is, and empties it: for a driver of one's own.
+    pub fn take(&mut self, input: &[u8]) -> Vec<u8> {
+        let mut answer = input[..self.in_place_len().min(input.len())].to_vec();
+        answer.extend_from_slice(&self.own);
+        self.clear();
+        answer
+    }
+
     /// How many bytes of the input go first.
     pub(crate) fn in_place_len(&self) -> usize {
         self.in_place.unwrap_or(0)

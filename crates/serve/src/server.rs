@@ -8,16 +8,18 @@ use sockeye_net::activation::{self, State};
 use sockeye_net::options::Applied;
 use sockeye_net::{DatagramSocket, Endpoint, Listener, Transport, bind_datagram, listen, sys};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::accept::Acceptor;
 use crate::connections::Deadlines;
 use crate::door::{Crowd, Door};
+use crate::ear::Entrance;
 use crate::event::{Event, Observer};
 use crate::hall::Hall;
-use crate::model::{self, Floor, Place};
+use crate::model::{self, Floor, Model, Place};
+use crate::see_off::SeenOff;
 use crate::settings::{Settings, check, max_connections};
 use crate::signals::{Asked, Signals};
 use crate::worker;
@@ -189,16 +191,10 @@ impl Running {
         let by_signal = matches!(stopped, Ok(true));
         let ended = self.drain(&hall, place.as_ref(), &mut signals, by_signal).await;
         place.stop();
-        self.datagrams.clear();
-        if let Some(mut living) = place.living() {
-            // One that does not go in time is killed by its keeper, or goes with this process.
-            let session = self.settings.service.any_session().is_some();
-            let patience = if session { limits::SESSION_EXIT } else { limits::WORKER_EXIT };
-            let _ = timeout(patience + limits::WORKER_EXIT, living.wait_for(|n| *n == 0)).await;
-        }
-        let summary = Summary { served: hall.admitted(), cut: hall.cut() };
+        // What does not end in spite of that ends with this process.
+        let summary = Summary { served: hall.admitted(), cut: hall.cut() + hall.open() };
         if !ended {
-            return Err(ServeError::SecondSignal(hall.open().max(summary.cut)));
+            return Err(ServeError::SecondSignal(summary.cut));
         }
         hall.event(&Event::Drained { served: summary.served, cut: summary.cut });
         stopped.map(|_| summary)
@@ -212,7 +208,7 @@ impl Running {
     ) -> io::Result<JoinSet<io::Result<()>>> {
         let mut running = JoinSet::new();
         for listener in &self.listeners {
-            let door = self.door(listener, hall, place, crowd);
+            let seen_off = SeenOff::new();
             let acceptor = Acceptor {
                 listener: Arc::clone(listener),
                 endpoint: listener.endpoint().to_string(),
@@ -220,8 +216,8 @@ impl Running {
                 place: Arc::clone(place),
                 overflow: self.settings.overflow,
                 blocking: self.settings.model.blocks(),
-                seen_off: Arc::new(Semaphore::new(limits::REFUSED_WAITING)),
-                door,
+                door: self.door(listener, hall, place, crowd, &seen_off),
+                seen_off,
             };
             running.spawn(acceptor.run());
         }
@@ -238,18 +234,25 @@ impl Running {
         hall: &Arc<Hall>,
         place: &Arc<dyn Place>,
         crowd: &Arc<Crowd>,
+        seen_off: &SeenOff,
     ) -> Option<Arc<Door>> {
         if listener.transport() != Transport::Tls {
             return None;
         }
         let session = self.settings.service.session_on(Transport::Tls)?;
+        let entrance = Entrance {
+            hall: Arc::clone(hall),
+            endpoint: listener.endpoint().to_string(),
+            overflow: self.settings.overflow,
+            penalties: Arc::clone(&crowd.penalties),
+        };
         Some(Arc::new(Door {
             session: Arc::clone(session),
-            hall: Arc::clone(hall),
+            entrance: Arc::new(entrance),
             place: Arc::clone(place),
-            overflow: self.settings.overflow,
             blocking: self.settings.model.blocks(),
-            endpoint: listener.endpoint().to_string(),
+            one_by_one: self.settings.model == Model::Iterative,
+            seen_off: seen_off.clone(),
             shared: Arc::clone(crowd),
         }))
     }
@@ -257,9 +260,7 @@ impl Running {
     fn announce(&self, hall: &Hall) {
         let service = self.settings.service.name();
         let tell = |endpoint: Endpoint, applied: &[Applied]| {
-            let session = self.settings.service.session_on(endpoint.transport());
-            let secret = endpoint.transport() == Transport::Tls;
-            let fingerprint = session.filter(|_| secret).and_then(|one| one.fingerprint());
+            let fingerprint = self.fingerprint(&endpoint);
             let options: Vec<String> = applied.iter().map(Applied::to_string).collect();
             hall.event(&Event::Listening {
                 endpoint: &endpoint.to_string(),
@@ -271,6 +272,12 @@ impl Running {
         };
         self.listeners.iter().for_each(|one| tell(one.endpoint(), one.applied()));
         self.datagrams.iter().for_each(|one| tell(one.endpoint(), one.applied()));
+    }
+
+    /// Of the key that peers know an endpoint by.
+    fn fingerprint(&self, endpoint: &Endpoint) -> Option<String> {
+        let transport = Some(endpoint.transport()).filter(|one| *one == Transport::Tls)?;
+        self.settings.service.session_on(transport)?.fingerprint()
     }
 
     /// Returns when a signal (true), the stopper or `--once` (false) says so, or when nothing can be
@@ -324,15 +331,19 @@ impl Running {
                     hall.set_access(lists);
                 }
                 place.access_changed();
-                hall.event(&Event::Reloaded);
+                let mut endpoints = self.listeners.iter().map(|one| one.endpoint());
+                let fingerprint = endpoints.find_map(|one| self.fingerprint(&one));
+                hall.event(&Event::Reloaded { fingerprint: fingerprint.as_deref() });
             }
             Err(error) => hall.event(&Event::ReloadFailed { error: &error }),
         }
     }
 
-    /// Waits for open connections, for `--drain` at most. False where a second signal came.
+    /// Waits for open connections, for `--drain` at most, then cuts them and waits until they have
+    /// ended, and the workers. False where a second signal came: then nobody is waited for, and
+    /// workers leave when their server is gone.
     async fn drain(
-        &self,
+        &mut self,
         hall: &Hall,
         place: &dyn Place,
         signals: &mut Signals,
@@ -348,20 +359,31 @@ impl Running {
             }
             signals.stop().await;
         };
-        let in_time = tokio::select! {
+        tokio::select! {
             biased;
-            done = timeout(self.settings.drain, hall.empty()) => done.is_ok(),
+            () = self.until_ended(hall, place) => true,
             () = second_signal => {
                 place.cut();
-                return false;
+                false
             }
-        };
-        if !in_time {
-            place.cut();
-            // Cut connections end as soon as their drivers have noticed.
-            let _ = timeout(limits::CUT_TIME, hall.empty()).await;
         }
-        true
+    }
+
+    async fn until_ended(&mut self, hall: &Hall, place: &dyn Place) {
+        // One that runs a command has to end that first.
+        let session = self.settings.service.any_session().is_some();
+        if timeout(self.settings.drain, hall.empty()).await.is_err() {
+            place.cut();
+            let patience = if session { limits::SESSION_EXIT } else { limits::CUT_TIME };
+            let _ = timeout(patience, hall.empty()).await;
+        }
+        place.stop();
+        self.datagrams.clear();
+        if let Some(mut living) = place.living() {
+            // One that does not go in time is killed by its keeper, or goes with this process.
+            let patience = if session { limits::SESSION_EXIT } else { limits::WORKER_EXIT };
+            let _ = timeout(patience + limits::WORKER_EXIT, living.wait_for(|n| *n == 0)).await;
+        }
     }
 
     /// The one connection of `--once` may take as long as it likes, until the server is told to

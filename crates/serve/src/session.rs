@@ -19,9 +19,14 @@ use crate::end::End;
 /// What serves a connection to its end.
 pub type Serving = Pin<Box<dyn Future<Output = End> + Send>>;
 
+/// The wait for a place, see [`Front::enter`].
+pub type Entering<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
 /// A service that needs more than its socket: a child process, files, keys.
 pub trait Session: Send + Sync {
-    /// Serves one connection to its end.
+    /// Serves one connection to its end. On `tls://` it says [`Front::enter`] as soon as the peer has
+    /// proved who it is; until then the connection is one of [`sockeye_limits::HANDSHAKES`] and
+    /// counts neither for `--max-connections` nor for `--once`.
     fn serve(self: Arc<Self>, call: Call) -> Serving;
 
     /// What a worker process needs to make the same service again. It is handed over in memory and
@@ -37,6 +42,11 @@ pub trait Session: Send + Sync {
     fn look(&self, first: &[u8]) -> Look {
         let _ = first;
         Look::Ready
+    }
+
+    /// What a stranger is told before its connection is ended, in the session's own protocol.
+    fn farewell(&self) -> &'static [u8] {
+        b""
     }
 
     /// Answers what a session asked by [`Front::ask`], in the server's own process: where a worker
@@ -96,20 +106,27 @@ pub trait Front: Send + Sync {
     /// Where the server refuses to answer or is gone.
     fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>>;
 
+    /// Tells the server that the peer has proved who it is, and waits for its place: from here on it
+    /// counts for `--max-connections` and `--once`. False where those leave no place for it; the
+    /// session then ends the connection.
+    fn enter(&self, proof: Proof) -> Entering<'_>;
+
     /// Tells the server what happened. A server that is gone is told nothing.
     fn tell(&self, news: News);
+}
+
+/// Who a peer has proved to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Proof {
+    /// The fingerprint of its key, or the user at the other end of a Unix socket.
+    pub identity: String,
+    /// The comment of the key.
+    pub comment: String,
 }
 
 /// What a session tells its server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum News {
-    /// The peer has proved who it is.
-    Authenticated {
-        /// The fingerprint of its key, or the user at the other end of a Unix socket.
-        identity: String,
-        /// The comment of the key.
-        comment: String,
-    },
     /// The peer was turned away.
     Rejected {
         /// Why, for the log: one sentence.
@@ -134,6 +151,10 @@ pub struct CommandNews {
     /// The signal that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// What ended it where that was not the command itself: `timed-out`, `output-limit`, `vanished`
+    /// (its client); or that it was `detached`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Bytes of output.
     pub output: u64,
     /// How long it ran, in milliseconds.
@@ -149,6 +170,8 @@ pub enum Offence {
     Slow,
     /// Its key is not authorised, or it is another user.
     Key,
-    /// None: it went away by itself, or the fault is ours.
+    /// It went away in the middle of a handshake.
+    Stopped,
+    /// None: the fault is ours, or it has done nothing wrong.
     None,
 }

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use crate::end::{End, Why};
 use crate::model::sessions;
 use crate::responder::Responder;
 use crate::service::{Service, Work};
-use crate::session::{Call, Front, News, Session};
+use crate::session::{Call, Entering, Front, News, Proof, Session};
 
 /// The environment variable that makes a program a worker.
 pub(crate) const MARK: &str = "SOCKEYE_WORKER";
@@ -38,7 +39,7 @@ pub(crate) enum Order {
     Setup { service: String, idle: Option<Duration>, lifetime: Option<Duration> },
     /// Serve this connection and say how it ended.
     Connection { tls: bool },
-    /// The answer to [`Report::Ask`].
+    /// The answer to [`Report::Ask`], or to [`Report::Enter`], where an error is a refusal.
     Answer(Result<Vec<u8>, String>),
     /// Whose datagrams to answer: the descriptor holds an [`AccessList`].
     Access,
@@ -55,6 +56,8 @@ pub(crate) enum Report {
     Done { end: End, bytes_in: u64, bytes_out: u64 },
     /// A session asks, and waits for the answer.
     Ask(Vec<u8>),
+    /// A session's peer has proved who it is; it waits for the answer.
+    Enter(Proof),
     /// A session tells.
     Tell(News),
     /// Datagrams were not answered.
@@ -85,7 +88,8 @@ fn work(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
     name_like_the_program();
     let control = Arc::new(inherited::take_stdin()?);
     let current = Current::default();
-    leave_with_the_server(&control, &current)?;
+    let busy = Arc::new(Busy::default());
+    leave_with_the_server(&control, &current, &busy)?;
     let (Order::Setup { service, idle, lifetime }, Some(setup)) = next_order(&control)? else {
         return Err(io::Error::other("the server's first message is not a setup"));
     };
@@ -128,7 +132,8 @@ fn work(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
             Ok((Order::Access, Some(fd))) => access = serde_json::from_reader(File::from(fd))?,
             Ok((Order::Datagrams(duty), Some(fd))) => {
                 let permits = Box::new(move |source: &Address| access.permits(source));
-                return serve_datagrams(&control, Worker::new(&service, duty, permits), duty, fd);
+                let worker = Worker::new(&service, duty, permits);
+                return serve_datagrams(&control, &busy, worker, duty, fd);
             }
             Ok(_) => return Err(io::Error::other("a job without a socket")),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
@@ -173,14 +178,19 @@ fn name_like_the_program() {
 
 /// A worker must not outlive its server: when the control socket hangs up, it exits at once, or as
 /// soon as its session has ended what it started.
-fn leave_with_the_server(control: &Arc<OwnedFd>, current: &Current) -> io::Result<()> {
-    let (control, current) = (Arc::clone(control), current.clone());
+fn leave_with_the_server(
+    control: &Arc<OwnedFd>,
+    current: &Current,
+    busy: &Arc<Busy>,
+) -> io::Result<()> {
+    let (control, current, busy) = (Arc::clone(control), current.clone(), Arc::clone(busy));
     std::thread::Builder::new().name("hang-up".into()).spawn(move || {
         // An error leaves nothing to wait for either.
         let _ = sys::wait_hang_up(&control);
         if current.cut() {
             std::thread::sleep(limits::SESSION_EXIT);
         }
+        let _answered = busy.leave();
         std::process::exit(0);
     })?;
     Ok(())
@@ -233,15 +243,26 @@ struct Far {
     control: Mutex<Arc<OwnedFd>>,
 }
 
-impl Front for Far {
-    fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>> {
-        // One question at a time: the next message is its answer.
+impl Far {
+    /// One question at a time: the next message is its answer.
+    fn wait_for_answer(&self, question: &Report) -> io::Result<Vec<u8>> {
         let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-        report(&control, &Report::Ask(question.to_vec()))?;
+        report(&control, question)?;
         match next_order(&control)? {
             (Order::Answer(answer), _) => answer.map_err(io::Error::other),
             _ => Err(io::Error::other("the server's message is not an answer")),
         }
+    }
+}
+
+impl Front for Far {
+    fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>> {
+        self.wait_for_answer(&Report::Ask(question.to_vec()))
+    }
+
+    /// Blocks: this process has nothing else to do, and leaves when its server hangs up.
+    fn enter(&self, proof: Proof) -> Entering<'_> {
+        Box::pin(async move { self.wait_for_answer(&Report::Enter(proof)).is_ok() })
     }
 
     fn tell(&self, news: News) {
@@ -251,25 +272,57 @@ impl Front for Far {
     }
 }
 
+/// Held while datagrams are taken and not answered: where a worker is only replaced, as after a
+/// reload, nobody else could answer them. Never held while it waits.
+#[derive(Default)]
+struct Busy {
+    held: Mutex<()>,
+    /// The lock is not fair: under a steady load whoever wants to leave would never get it.
+    leaving: AtomicBool,
+}
+
+impl Busy {
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been taken is answered, and nothing more is taken.
+    fn leave(&self) -> MutexGuard<'_, ()> {
+        self.leaving.store(true, Ordering::Release);
+        self.lock()
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+}
+
 fn serve_datagrams(
     control: &OwnedFd,
+    busy: &Busy,
     mut worker: Worker,
     duty: Duty,
     socket: OwnedFd,
 ) -> io::Result<()> {
-    loop {
+    while !busy.is_leaving() {
+        let mut held = busy.lock();
         match worker.receive(&socket) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                drop(held);
                 sys::wait_readable(&socket, None)?;
+                continue;
             }
             Err(error) => return Err(error),
         }
         let mut first = 0;
         while let Err(next) = worker.send(&socket, first) {
             first = next;
+            drop(held);
             sys::wait_writable(&socket, None)?;
+            held = busy.lock();
         }
+        drop(held);
         for refused in worker.refusals() {
             report(control, &Report::Refused(refused))?;
         }
@@ -277,4 +330,5 @@ fn serve_datagrams(
             return report(control, &Report::Served);
         }
     }
+    Ok(())
 }

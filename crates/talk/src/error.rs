@@ -62,6 +62,18 @@ impl Error {
         .into()
     }
 
+    /// All that the peer said was TLS's word for "what is that?".
+    pub(crate) fn met_tls(endpoint: &Endpoint) -> Error {
+        net::Error::explained(
+            Operation::Receive,
+            endpoint,
+            io::ErrorKind::InvalidData.into(),
+            "the peer speaks TLS: it answered with an alert",
+            "Use tls:// where sockeye serves there, or a TLS client such as `openssl s_client`",
+        )
+        .into()
+    }
+
     /// Nothing moved for as long as `--timeout` allows.
     pub(crate) fn timed_out(endpoint: &Endpoint, what: impl Into<String>) -> Error {
         net::Error::explained(

@@ -27,6 +27,9 @@ pub mod crlf;
 pub mod datagram;
 pub mod dial;
 pub mod error;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hex;
 pub mod input;
 pub mod line;

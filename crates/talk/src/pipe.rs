@@ -79,6 +79,7 @@ impl Pipe<'_> {
 
     async fn receive(&self) -> Result<(), Error> {
         let mut buffer = vec![0; limits::STREAM_BUFFER];
+        let mut alert = None;
         loop {
             let got = self.line.receive(&mut buffer).await;
             let got = got.map_err(|error| Error::receive(self.line.endpoint(), error))?;
@@ -86,8 +87,14 @@ impl Pipe<'_> {
             if got.kept == 0 {
                 // Set once: this is the only place, and it is left.
                 let _ = self.peer_ended.set(());
-                return self.view.end(Received).await;
+                self.view.end(Received).await?;
+                return match alert {
+                    Some(true) => Err(Error::met_tls(self.line.endpoint())),
+                    _ => Ok(()),
+                };
             }
+            // An alert and nothing else.
+            alert = Some(alert.is_none() && is_tls_alert(&buffer[..got.kept]));
             self.silence.during(self.view.bytes(Received, &buffer[..got.kept])).await?;
             // A peer that never pauses must not keep the other direction from its turn.
             consume_budget().await;
@@ -146,6 +153,11 @@ impl Pipe<'_> {
             Error::send(self.line.endpoint(), error)
         }
     }
+}
+
+/// A whole record that is an alert (RFC 8446, sections 5.1 and 6).
+fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [21, 3, _, 0, 2, _, _])
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ use crate::pair::{SignError, Signer};
 
 /// Message numbers (draft-ietf-sshm-ssh-agent, section 6.1).
 const REQUEST_IDENTITIES: u8 = 11;
-const IDENTITIES_ANSWER: u8 = 12;
+pub(crate) const IDENTITIES_ANSWER: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
-const SIGN_RESPONSE: u8 = 14;
+pub(crate) const SIGN_RESPONSE: u8 = 14;
 
 /// Why the agent was of no use.
 #[derive(Debug, Error)]
@@ -95,7 +95,7 @@ impl Agent {
     }
 }
 
-fn parse_list(answer: &[u8]) -> Option<Vec<(PublicKey, String)>> {
+pub(crate) fn parse_list(answer: &[u8]) -> Option<Vec<(PublicKey, String)>> {
     let mut fields = Fields(answer);
     if fields.byte()? != IDENTITIES_ANSWER {
         return None;
@@ -180,7 +180,7 @@ impl AgentSigner {
     }
 }
 
-fn parse_signature(answer: &[u8]) -> Option<[u8; 64]> {
+pub(crate) fn parse_signature(answer: &[u8]) -> Option<[u8; 64]> {
     let mut fields = Fields(answer.get(1..)?);
     let mut inner = Fields(fields.string()?);
     if inner.string()? != ED25519_NAME.as_bytes() {

@@ -18,6 +18,9 @@ pub enum Look {
 const HANDSHAKE: u8 = 22;
 /// A TLS record's type for alerts.
 const ALERT: u8 = 21;
+/// What a TLS server tells a peer that does not speak TLS: the fatal alert unexpected_message
+/// (RFC 8446, section 6.2).
+pub const FAREWELL: [u8; 7] = [ALERT, 3, 3, 0, 2, 2, 10];
 /// The handshake message ClientHello (RFC 8446, section 4).
 const CLIENT_HELLO: u8 = 1;
 /// The extension supported_versions (RFC 8446, section 4.2.1), and TLS 1.3 in it.
@@ -127,8 +130,8 @@ fn name(first: &[u8]) -> &'static str {
     if matches!(first, [0x80..=0xff, _, 1, 2 | 3, ..]) {
         return "an older TLS";
     }
-    let http = |word: &&[u8]| first.starts_with(word);
-    if first.starts_with(b"HTTP/") || METHODS.iter().any(http) {
+    let begins = |word: &&[u8]| first.starts_with(word);
+    if first.starts_with(b"HTTP/") || METHODS.iter().any(begins) || is_request_line(first) {
         return "HTTP";
     }
     if first.starts_with(b"SSH-") {
@@ -139,12 +142,25 @@ fn name(first: &[u8]) -> &'static str {
     if is_text { "plain text" } else { "binary" }
 }
 
+/// Whether the first line ends in HTTP's version, whatever its method: a page can make up methods
+/// (RFC 9112, section 3).
+fn is_request_line(first: &[u8]) -> bool {
+    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut words = line.trim_ascii_end().rsplit(|byte| *byte == b' ');
+    words.next().is_some_and(|last| last.starts_with(b"HTTP/")) && words.next().is_some()
+}
+
 /// True if the bytes are UTF-8, but for a character that was cut at the end.
 fn starts_as_utf8(bytes: &[u8]) -> bool {
     match std::str::from_utf8(bytes) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(),
     }
+}
+
+/// True where a server's first bytes are a TLS alert: it did not understand a plain client.
+pub fn is_alert(first: &[u8]) -> bool {
+    matches!(first, [ALERT, 3, _, 0, 2, ..])
 }
 
 /// For the client: what a server that does not speak TLS said, escaped and short, as the end of a
@@ -155,9 +171,8 @@ pub fn describe(first: &[u8]) -> String {
         [HANDSHAKE | ALERT, 3, ..] => "an older TLS",
         _ => name(first),
     };
-    const SHOWN: usize = 40;
-    let cut = if first.len() > SHOWN { "…" } else { "" };
-    format!("{kind} (\"{}{cut}\")", shown::bytes(&first[..first.len().min(SHOWN)]))
+    let cut = if first.len() > limits::GREETING_SHOWN { "…" } else { "" };
+    format!("{kind} (\"{}{cut}\")", shown::bytes(&first[..first.len().min(limits::GREETING_SHOWN)]))
 }
 
 #[cfg(test)]
@@ -202,6 +217,10 @@ mod tests {
         for (first, name) in [
             (&b"GET / HTTP/1.1\r\n"[..], "HTTP"),
             (b"PRI * HTTP/2.0\r\n", "HTTP"),
+            (b"patch / HTTP/1.1\r\nHost: a\r\n", "HTTP"),
+            (b"M-SEARCH * HTTP/1.1", "HTTP"),
+            (b"HTTPS/1.1\n", "plain text"),
+            (b"echo HTTP/1.1 is old\n", "plain text"),
             (b"SSH-2.0-OpenSSH_9.9\r\n", "SSH"),
             (b"hello\n", "plain text"),
             ("grüße".as_bytes(), "plain text"),

@@ -132,6 +132,8 @@ impl FromStr for PublicKey {
 }
 
 /// The key types that OpenSSH knows (sshd(8), AUTHORIZED_KEYS FILE FORMAT), certificates included.
+/// Such a name is shown as it stands: it is printable ASCII of at most 64 characters (RFC 4251,
+/// section 6).
 pub(crate) fn is_key_type(name: &str) -> bool {
     const TYPES: [&str; 9] = [
         ED25519_NAME,
@@ -144,7 +146,8 @@ pub(crate) fn is_key_type(name: &str) -> bool {
         "sk-ecdsa-sha2-nistp256@openssh.com",
         "ssh-xmss@openssh.com",
     ];
-    TYPES.contains(&name) || name.ends_with("-cert-v01@openssh.com")
+    let printable = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
+    TYPES.contains(&name) || printable && name.ends_with("-cert-v01@openssh.com")
 }
 
 /// The SHA-256 of a public key, shown as `ssh-keygen -l` does: `SHA256:` and unpadded base64.
@@ -224,6 +227,18 @@ mod tests {
         }
         for text in ["", "SHA256:", "MD5:aa:bb", "SHA256:AAAA", "sha256:x"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(KeyParseError::NotAFingerprint), "{text}");
+        }
+    }
+
+    /// T2, C5: a key type that could drive a terminal is none, however it ends.
+    #[test]
+    fn types_are_printable() {
+        let certificate = "ssh-ed25519-cert-v01@openssh.com";
+        let other = KeyParseError::OtherType(certificate.into());
+        assert_eq!(format!("{certificate} AAAA").parse::<PublicKey>(), Err(other));
+        for before in ["\x1b[31m", "\u{202e}", "\u{fffd}", &"x".repeat(64)] {
+            let text = format!("{before}{certificate} AAAA");
+            assert_eq!(text.parse::<PublicKey>(), Err(KeyParseError::NotAKey), "{text:?}");
         }
     }
 

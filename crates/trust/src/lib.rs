@@ -11,6 +11,9 @@ pub mod agent;
 pub mod authorized;
 mod blob;
 pub mod file;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hello;
 mod host_key;
 pub mod identity;

@@ -159,7 +159,9 @@ fn read_open(
     if !metadata.is_file() {
         return Err(ListError::NotAFile { path: show(path) });
     }
-    let mut bytes = Vec::new();
+    // All of it with one call, and one more to see its end; it may have grown since.
+    let length = usize::try_from(metadata.len().min(limit)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(length + 1);
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|error| ListError::io("read", path, error))?;
     if bytes.len() as u64 > limit {

@@ -8,6 +8,7 @@ use crate::codec;
 use crate::decoder::Decoder;
 use crate::error::{Fault, Misuse, ProtocolError, Side};
 use crate::field::Reader;
+use crate::files::{self, Transfer};
 use crate::frame::{HEADER, Kind, header, put, window_bytes};
 use crate::message::{Phase, Run, ToClient, WindowSize};
 use crate::rate::Rate;
@@ -36,6 +37,8 @@ pub struct Client {
 #[derive(Debug)]
 struct Job {
     phase: Phase,
+    /// It is not a command but a transfer.
+    transfer: bool,
     stdin: Supply,
     detached: bool,
     stdout: u64,
@@ -109,7 +112,8 @@ impl Client {
     }
 
     /// The next message; `None` when more bytes are needed for it. Call it until then, after each
-    /// [`filled`](Client::filled).
+    /// [`filled`](Client::filled). After [`ToClient::Ready`] there is none: see
+    /// [`into_rest`](Client::into_rest).
     ///
     /// # Errors
     ///
@@ -127,6 +131,10 @@ impl Client {
                 Ok(None) => Ok(None),
                 Err(fault) => Err(blame(&mut self.broken, fault)),
             };
+        }
+        if self.job.as_ref().is_some_and(|job| job.transfer && job.phase == Phase::Running) {
+            // The rest of the stream is the transfer's.
+            return Ok(None);
         }
         let kind = match self.arrived() {
             Ok(Some(kind)) => kind,
@@ -205,6 +213,30 @@ impl Client {
         Ok(())
     }
 
+    /// Asks for a transfer, in the place of a command. After [`ToClient::Ready`] the connection is
+    /// its: go on with [`into_rest`](Client::into_rest).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NoHello`]; [`Misuse::Busy`] before the last command is over;
+    /// [`Misuse::Transfer`].
+    pub fn transfer(&mut self, transfer: &Transfer, out: &mut Vec<u8>) -> Result<(), Misuse> {
+        if !self.said_hello {
+            return Err(Misuse::NoHello);
+        }
+        if self.job.is_some() {
+            return Err(Misuse::Busy);
+        }
+        put(Kind::Transfer, &files::encode(transfer).map_err(Misuse::Transfer)?, out);
+        self.job = Some(Job::transfer());
+        Ok(())
+    }
+
+    /// What came and was not taken yet, once a transfer has the connection.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.decoder.into_rest()
+    }
+
     /// The header for `length` bytes of standard input, which the caller sends right behind it.
     ///
     /// # Errors
@@ -242,7 +274,7 @@ impl Client {
         now: Duration,
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
-        let job = self.job.as_mut().ok_or(Misuse::NoJob)?;
+        let job = self.job.as_mut().filter(|job| !job.transfer).ok_or(Misuse::NoJob)?;
         if !job.signals.contains(&signal) {
             job.signals.push(signal);
         }
@@ -304,9 +336,25 @@ impl Client {
 }
 
 impl Job {
+    fn transfer() -> Job {
+        Job {
+            phase: Phase::Starting,
+            transfer: true,
+            stdin: Supply::new(false),
+            detached: false,
+            stdout: 0,
+            stderr: 0,
+            most_output: 0,
+            size: None,
+            signals: Vec::new(),
+            resize: None,
+        }
+    }
+
     fn new(run: &Run) -> Job {
         Job {
             phase: Phase::Starting,
+            transfer: false,
             stdin: Supply::new(run.stdin),
             detached: run.detach,
             stdout: 0,
@@ -339,6 +387,9 @@ fn admit(job: Option<&Job>, kind: Kind, length: usize) -> Result<(), Fault> {
     let out_of_order = |when| Err(Fault::OutOfOrder { kind, when });
     let Some(job) = job else { return out_of_order("while no command was asked for") };
     match kind {
+        Kind::Ready if !job.transfer => out_of_order("for a command"),
+        Kind::Ready | Kind::Failed if job.transfer && job.phase == Phase::Starting => Ok(()),
+        _ if job.transfer => out_of_order("for a transfer that has not begun"),
         Kind::Started | Kind::Failed if job.phase != Phase::Starting => {
             out_of_order("after the command was started")
         }
@@ -372,6 +423,7 @@ fn hear<'a>(job: &mut Option<Job>, message: ToClient<'a>) -> Result<ToClient<'a>
             *job = None;
         }
         ToClient::Failed(_) => *job = None,
+        ToClient::Ready => of.phase = Phase::Running,
         ToClient::Hello(_) => {}
     }
     Ok(message)

@@ -6,6 +6,7 @@ use crate::VERSION;
 use crate::decoder::is_printable;
 use crate::error::{Misuse, Side};
 use crate::field::{Reader, Short};
+use crate::files;
 use crate::frame::{Kind, header, magic};
 use crate::message::{Ended, Failure, FailureKind, Status, ToClient, ToServer};
 use crate::run;
@@ -65,6 +66,7 @@ pub(crate) fn to_server(kind: Kind, payload: &[u8]) -> Result<ToServer<'_>, &'st
     let mut fields = Reader::new(payload);
     Ok(match kind {
         Kind::Run => ToServer::Run(Box::new(run::decode(payload)?)),
+        Kind::Transfer => ToServer::Transfer(Box::new(files::decode(payload)?)),
         Kind::Stdin => ToServer::Stdin(payload),
         Kind::StdinEnd => ToServer::StdinEnd,
         Kind::Signal => {
@@ -87,6 +89,7 @@ pub(crate) fn to_client(kind: Kind, payload: &[u8]) -> Result<ToClient<'_>, &'st
         Kind::Stdout => ToClient::Stdout(payload),
         Kind::Stderr => ToClient::Stderr(payload),
         Kind::StdinClosed => ToClient::StdinClosed,
+        Kind::Ready => ToClient::Ready,
         Kind::Ended => {
             let bytes = [fields.u8(), fields.u8(), fields.u8()];
             let [Ok(form), Ok(value), Ok(core)] = bytes else { return Err(short(Short)) };

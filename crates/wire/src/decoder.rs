@@ -36,6 +36,13 @@ impl Decoder {
 
     // Getters.
 
+    /// What came and was not handed on, for whoever goes on with the stream.
+    pub(crate) fn into_rest(mut self) -> Vec<u8> {
+        self.buffer.truncate(self.end);
+        self.buffer.drain(..self.start);
+        self.buffer
+    }
+
     /// True where nothing is held: no byte, and no frame that has begun.
     pub fn is_empty(&self) -> bool {
         self.start == self.end && self.open.is_none()
@@ -80,7 +87,10 @@ impl Decoder {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         let least = self.end + limits::WIRE_SPACE;
-        if self.buffer.len() < least {
+        if self.buffer.is_empty() {
+            // Asked for as zeroed pages, which cost nothing before bytes come into them.
+            self.buffer = vec![0; BASE];
+        } else if self.buffer.len() < least {
             let longest = HEADER + limits::RUN_BYTES + limits::WIRE_SPACE;
             let length = (2 * self.buffer.len()).clamp(BASE, longest).max(least);
             self.buffer.reserve_exact(length - self.buffer.len());

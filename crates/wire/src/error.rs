@@ -218,6 +218,9 @@ pub enum Misuse {
     /// The command cannot be asked for.
     #[error("the command cannot be sent: {0}")]
     Run(InvalidRun),
+    /// The transfer cannot be asked for.
+    #[error("the transfer cannot be asked for: it has {0}. Look at its paths and patterns.")]
+    Transfer(&'static str),
     /// A data frame holds 1 to [`limits::FRAME_DATA_MAX`] bytes.
     #[error("a piece of data has 1 to {} bytes. Cut it.", limits::FRAME_DATA_MAX)]
     Length,

@@ -20,7 +20,7 @@ impl<'a> Reader<'a> {
         Ok(front)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
         let (front, rest) = self.rest.split_first_chunk().ok_or(Short)?;
         self.rest = rest;
         Ok(*front)

@@ -38,6 +38,8 @@ pub enum Kind {
     Signal = 0x04,
     /// The window has another size.
     Resize = 0x05,
+    /// The client asks for a transfer.
+    Transfer = 0x06,
     /// The command runs.
     Started = 0x81,
     /// Standard output.
@@ -52,16 +54,19 @@ pub enum Kind {
     Ended = 0x86,
     /// The command was not started.
     Failed = 0x87,
+    /// The transfer begins.
+    Ready = 0x88,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Run,
         Kind::Stdin,
         Kind::StdinEnd,
         Kind::Signal,
         Kind::Resize,
+        Kind::Transfer,
         Kind::Started,
         Kind::Stdout,
         Kind::Stderr,
@@ -69,6 +74,7 @@ impl Kind {
         Kind::StdinClosed,
         Kind::Ended,
         Kind::Failed,
+        Kind::Ready,
     ];
 
     /// Who sends it.
@@ -81,7 +87,8 @@ impl Kind {
         match self {
             Kind::Run => (RUN_LEAST, limits::RUN_BYTES),
             Kind::Stdin | Kind::Stdout | Kind::Stderr => (1, limits::FRAME_DATA_MAX),
-            Kind::StdinEnd | Kind::StdinClosed => (0, 0),
+            Kind::Transfer => (TRANSFER_LEAST, limits::RUN_BYTES),
+            Kind::StdinEnd | Kind::StdinClosed | Kind::Ready => (0, 0),
             Kind::Signal => (1, 1),
             Kind::Resize => (8, 8),
             Kind::Started | Kind::StdinTaken => (4, 4),
@@ -108,6 +115,9 @@ impl fmt::Display for Kind {
 
 /// The shortest Run: flags, a login shell, no variables.
 const RUN_LEAST: usize = 1 + 1 + 4;
+
+/// The shortest Transfer: three bytes, three numbers, a path of one byte, no patterns.
+const TRANSFER_LEAST: usize = 3 + 3 * 4 + 4 + 5 + 4;
 
 /// A header that is within its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

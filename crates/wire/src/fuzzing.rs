@@ -5,9 +5,15 @@
 
 mod bytes;
 mod operations;
+mod sayings;
+mod transfer;
 
 pub use bytes::{client_bytes, server_bytes};
 pub use operations::operations;
+pub use sayings::transfer_operations;
+#[cfg(test)]
+pub(crate) use transfer::{Frame, cut};
+pub use transfer::{transfer_receiver_bytes, transfer_sender_bytes};
 
 use crate::plain::{PlainError, Reply, ReplyDecoder};
 

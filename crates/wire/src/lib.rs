@@ -38,6 +38,7 @@ mod codec;
 mod decoder;
 pub mod error;
 mod field;
+pub mod files;
 pub mod frame;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;

@@ -1,5 +1,6 @@
 //! What the two sides say to each other.
 
+use crate::files::Transfer;
 use crate::signal::Signal;
 
 /// What either side says first (clause P-F2).
@@ -183,6 +184,9 @@ pub enum ToServer<'a> {
     Signal(Signal),
     /// The client's window has another size.
     Resize(WindowSize),
+    /// Move files. The server answers with [`Server::ready`](crate::Server::ready), and the rest of
+    /// the connection is the transfer's; or with [`Server::failed`](crate::Server::failed).
+    Transfer(Box<Transfer>),
 }
 
 /// What a server says to a client.
@@ -205,6 +209,8 @@ pub enum ToClient<'a> {
     Ended(Ended),
     /// It was not started.
     Failed(Failure),
+    /// The transfer begins: the rest of the connection is its.
+    Ready,
 }
 
 /// Where a connection is (clause P-S1).

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::files::Transfer;
 use crate::{
     Client, Ended, Failure, Hello, ProtocolError, Run, Server, Signal, ToClient, ToServer,
     WindowSize,
@@ -26,6 +27,8 @@ pub enum Heard {
     StdinClosed,
     Ended(Ended),
     Failed(Failure),
+    Transfer(Box<Transfer>),
+    Ready,
 }
 
 impl From<ToServer<'_>> for Heard {
@@ -37,6 +40,7 @@ impl From<ToServer<'_>> for Heard {
             ToServer::StdinEnd => Heard::StdinEnd,
             ToServer::Signal(signal) => Heard::Signal(signal),
             ToServer::Resize(size) => Heard::Resize(size),
+            ToServer::Transfer(transfer) => Heard::Transfer(transfer),
         }
     }
 }
@@ -51,6 +55,7 @@ impl From<ToClient<'_>> for Heard {
             ToClient::StdinClosed => Heard::StdinClosed,
             ToClient::Ended(ended) => Heard::Ended(ended),
             ToClient::Failed(failure) => Heard::Failed(failure),
+            ToClient::Ready => Heard::Ready,
         }
     }
 }

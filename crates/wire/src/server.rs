@@ -37,6 +37,8 @@ pub struct Server {
 struct Job {
     phase: Phase,
     stdin: Intake,
+    /// It is not a command but a transfer.
+    transfer: bool,
     terminal: bool,
     detached: bool,
     stdout: u64,
@@ -92,6 +94,8 @@ impl Server {
     /// The next message; `None` when more bytes are needed for it. Call it until then, after each
     /// [`filled`](Server::filled).
     ///
+    /// Once a transfer has the connection there is none: see [`into_rest`](Server::into_rest).
+    ///
     /// Of what was on its way to a command that has just ended, or that reads no more, nothing is
     /// seen (clause P-S4).
     ///
@@ -112,6 +116,10 @@ impl Server {
                 Err(fault) => Err(blame(&mut self.broken, fault)),
             };
         }
+        if self.job.as_ref().is_some_and(|job| job.transfer && job.phase == Phase::Running) {
+            // The rest of the stream is the transfer's.
+            return Ok(None);
+        }
         let kind = match self.arrived(now) {
             Ok(Some(kind)) => kind,
             Ok(None) => return Ok(None),
@@ -119,8 +127,10 @@ impl Server {
         };
         match codec::to_server(kind, self.decoder.take()) {
             Ok(message) => {
-                if let ToServer::Run(run) = &message {
-                    self.job = Some(Job::new(run));
+                match &message {
+                    ToServer::Run(run) => self.job = Some(Job::new(run)),
+                    ToServer::Transfer(_) => self.job = Some(Job::transfer()),
+                    _ => {}
                 }
                 Ok(Some(message))
             }
@@ -188,13 +198,30 @@ impl Server {
         Ok(())
     }
 
-    /// The command was not started; the connection is idle. A text that is too long is cut.
+    /// The transfer begins. What the client says from now on is a sender's or a receiver's: go on
+    /// with [`into_rest`](Server::into_rest).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NoHello`]; [`Misuse::NoJob`] where no transfer was asked for.
+    pub fn ready(&mut self, out: &mut Vec<u8>) -> Result<(), Misuse> {
+        self.asked(|job| job.transfer)?.phase = Phase::Running;
+        put(Kind::Ready, &[], out);
+        Ok(())
+    }
+
+    /// What came and was not taken yet, once a transfer has the connection.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.decoder.into_rest()
+    }
+
+    /// The command or transfer was not started; the connection is idle. A text that is too long is cut.
     ///
     /// # Errors
     ///
     /// [`Misuse::NoHello`]; [`Misuse::NoJob`] where none was asked for, or where it runs already.
     pub fn failed(&mut self, failure: &Failure, out: &mut Vec<u8>) -> Result<(), Misuse> {
-        self.job_in(Phase::Starting)?.phase = Phase::Idle;
+        self.asked(|_| true)?.phase = Phase::Idle;
         codec::put_failure(failure, out);
         Ok(())
     }
@@ -269,11 +296,22 @@ impl Server {
         Ok(())
     }
 
+    /// What was asked for and has no answer, if it is such a one.
+    fn asked(&mut self, such: fn(&Job) -> bool) -> Result<&mut Job, Misuse> {
+        if !self.said_hello {
+            return Err(Misuse::NoHello);
+        }
+        let job = self.job.as_mut().filter(|job| job.phase == Phase::Starting && such(job));
+        job.ok_or(Misuse::NoJob)
+    }
+
+    /// The command, in this phase.
     fn job_in(&mut self, phase: Phase) -> Result<&mut Job, Misuse> {
         if !self.said_hello {
             return Err(Misuse::NoHello);
         }
-        self.job.as_mut().filter(|job| job.phase == phase).ok_or(Misuse::NoJob)
+        let job = self.job.as_mut().filter(|job| job.phase == phase && !job.transfer);
+        job.ok_or(Misuse::NoJob)
     }
 
     fn running_with_output(&mut self, length: usize) -> Result<&mut Job, Misuse> {
@@ -312,7 +350,7 @@ impl Server {
     fn is_stale(&self, kind: Kind) -> bool {
         let Some(job) = &self.job else { return false };
         match kind {
-            Kind::Run => false,
+            Kind::Run | Kind::Transfer => false,
             Kind::Stdin | Kind::StdinEnd => job.phase == Phase::Idle || job.stdin.is_closed(),
             _ => job.phase == Phase::Idle,
         }
@@ -321,13 +359,16 @@ impl Server {
     /// Whether a frame of this kind may come now.
     fn admit(&mut self, kind: Kind, length: usize, now: Duration) -> Result<(), Fault> {
         let out_of_order = |when| Err(Fault::OutOfOrder { kind, when });
-        if kind == Kind::Run {
+        if matches!(kind, Kind::Run | Kind::Transfer) {
             return match self.phase() {
                 Phase::Idle => Ok(()),
                 _ => out_of_order("before the last command was over"),
             };
         }
         let Some(job) = &mut self.job else { return out_of_order("before the first command") };
+        if job.transfer {
+            return out_of_order("for a transfer that has not begun");
+        }
         match kind {
             Kind::Stdin | Kind::StdinEnd => return job.stdin.announce(kind, length),
             Kind::Resize if !job.terminal => return out_of_order("for a command without terminal"),
@@ -342,8 +383,21 @@ impl Job {
         Job {
             phase: Phase::Starting,
             stdin: Intake::new(run.stdin),
+            transfer: false,
             terminal: run.terminal.is_some(),
             detached: run.detach,
+            stdout: 0,
+            stderr: 0,
+        }
+    }
+
+    fn transfer() -> Job {
+        Job {
+            phase: Phase::Starting,
+            stdin: Intake::new(false),
+            transfer: true,
+            terminal: false,
+            detached: false,
             stdout: 0,
             stderr: 0,
         }

@@ -172,12 +172,11 @@ pub(super) fn upper_thousand_connects(cell: Cell) {
         connect();
     }
     server.wait_events("closed", 1020, |event| event["event"] == "closed");
-    let mut after = held();
-    eventually("descriptors are back to where they were", || {
-        after = held();
-        after.1 <= before.1
+    // A worker above the pool's size leaves after a while.
+    eventually("descriptors and workers are back to where they were", || {
+        let after = held();
+        after.0 <= before.0 && after.1 <= before.1
     });
-    assert!(after.0 <= before.0, "workers: {before:?} before, {after:?} after");
 }
 
 /// RFC 863: what comes is thrown away; the only answer is the end.

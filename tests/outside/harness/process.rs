@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,13 @@ pub(crate) fn throughout(span: Duration, mut each: impl FnMut()) {
         each();
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Copies a program, by another process: one that a test started meanwhile could hold a descriptor
+/// of ours open for writing, and execve(2) would say ETXTBSY.
+pub(crate) fn copy_program(from: impl AsRef<Path>, to: &Path) {
+    let copied = Command::new("cp").arg(from.as_ref()).arg(to).status().expect("cp starts");
+    assert!(copied.success(), "cp to {}", to.display());
 }
 
 /// Sends a signal to one process.
@@ -128,6 +136,16 @@ pub(crate) fn needs(tools: &[&str]) -> bool {
 /// True for root; otherwise as [`needs`].
 pub(crate) fn needs_root() -> bool {
     rustix::process::geteuid().is_root() || skip("root")
+}
+
+/// The words before a program's that take root's right to write anywhere away, none where we are not
+/// root; `None` where that cannot be done, as [`needs`].
+pub(crate) fn unprivileged() -> Option<&'static [&'static str]> {
+    if !rustix::process::geteuid().is_root() {
+        return Some(&[]);
+    }
+    let words = &["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
+    needs(&words[..1]).then_some(words)
 }
 
 /// Says that a test is skipped and why; a failure under CI.

@@ -1,5 +1,6 @@
 //! X5: signals reach the command, and nothing outlives a client that has gone (faults 37, 38).
 
+use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::harness::namespace::{firewall, in_namespace, nft, no_firewall};
 use crate::harness::process::{self, run_command};
-use crate::harness::remote::{Home, Host, Running, mark, marked};
+use crate::harness::remote::{Home, Host, Running, mark, marked, text};
 use crate::harness::{MODELS, eventually, serve};
 
 /// X5: how long what a client left behind may live.
@@ -229,6 +230,41 @@ fn server_ends() {
     }
 }
 
+/// L5, L1, X8: a command that will not end when the drain is over is ended, counted as cut, told before
+/// the server's own end, and has its line in the audit file. A second signal waits for nothing of that.
+#[test]
+fn stubborn_at_the_end() {
+    for model in MODELS {
+        let home = Home::new();
+        let file = home.path().join("audit.jsonl");
+        let words = ["--model", model, "--drain", "100ms", "--audit", text(&file)];
+        let mut host = Host::of(home, |launch| launch.args(&words));
+        let line = "trap '' HUP TERM; echo ready; sleep 1000; sleep 1000";
+        let mut client = host.spawn(&["-c", line]);
+        client.expect_line("ready");
+        host.server.signal(Signal::TERM);
+        assert_eq!(client.wait(), Some(255), "{model}");
+        assert_eq!(host.server.wait().code(), Some(0), "{model}");
+        let events = host.server.events();
+        assert_eq!(events.last().unwrap()["event"], "drained", "{model}");
+        assert_eq!(host.server.count("closed"), host.server.count("accepted"), "{model}");
+        let told = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
+        assert_eq!(told("drained")["cut"], 1, "{model}");
+        assert_eq!(told("command")["why"], "vanished", "{model}");
+        let audit = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(audit.matches("\"event\":\"end\"").count(), 1, "{model}: {audit}");
+
+        let mut host = Host::with(&["--model", model, "--drain", "100ms"]);
+        let mut client = host.spawn(&["-c", line]);
+        client.expect_line("ready");
+        host.server.signal(Signal::TERM);
+        host.server.wait_for("draining");
+        assert_eq!(client.wait(), Some(255), "{model}: it is cut");
+        host.server.signal(Signal::TERM);
+        assert_eq!(host.server.wait().code(), Some(1), "{model}");
+    }
+}
+
 /// Fault 38: a client behind a dead network: keepalive tells both ends, and the command is gone
 /// within 5 s of that.
 #[test]
@@ -275,4 +311,29 @@ fn gone_at_once() {
     });
     assert_gone(&mark, since, GONE + Duration::from_secs(1));
     assert_eq!(run_command(host.client(&["--", "true"]), b"").code, Some(0));
+}
+
+/// X6: a command whose time is over is over, even where a process that is none of its own holds its
+/// output open, silent or not.
+#[test]
+fn output_held_elsewhere() {
+    let host = Host::start();
+    for writes in [false, true] {
+        let words = ["--timeout", "500ms", "--", "sh", "-c", "echo $$; exec sleep 1000"];
+        let mut client = host.spawn(&words);
+        let pid: u32 = client.next_line().and_then(|line| line.parse().ok()).expect("a number");
+        let mut held = std::fs::File::options()
+            .write(true)
+            .open(format!("/proc/{pid}/fd/1"))
+            .expect("the other end of its output");
+        if writes {
+            std::thread::scope(|scope| {
+                scope.spawn(move || while held.write_all(&[b'x'; 4096]).is_ok() {});
+                while client.next_line().is_some() {}
+                assert_eq!(client.wait(), Some(124));
+            });
+        } else {
+            assert_eq!(client.wait(), Some(124));
+        }
+    }
 }

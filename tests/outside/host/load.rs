@@ -2,12 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use sockeye_host::client::{FirstContact, Local, Output, Reach, controls};
+use sockeye_host::client::{Controls, FirstContact, Local, Output, Reach};
 use sockeye_wire::{Program, Run, Status};
 
 use crate::harness::process::{children_of, fds_of, needs_root, state_of};
 use crate::harness::remote::{Home, Host, Running, mark, marked};
-use crate::harness::{BINARY, MODELS, eventually, needs, serve};
+use crate::harness::{BINARY, MODELS, copy_program, eventually, needs, serve};
 
 /// No process below this one has ended without being waited for.
 fn assert_no_zombies(host: &Host) {
@@ -35,7 +35,7 @@ fn one_connection() {
         .remote()
         .await
         .unwrap();
-        let (mut controls, _impatient) = controls(None).unwrap();
+        let mut controls = Controls::signals().unwrap();
         let mut before = None;
         for number in 0..2000_u32 {
             let (mut stdout, mut stderr) = (Output::memory(), Output::memory());
@@ -115,27 +115,48 @@ fn many_connections() {
     }
 }
 
+/// Fault 36, M3: the last keeper of a server that has nothing more to do does not stay a zombie, however
+/// slow its server is to look after its children.
+#[test]
+fn last_keeper() {
+    if !needs(&["strace"]) {
+        return;
+    }
+    for model in ["iterative", "thread", "event"] {
+        let slow = ["strace", "-D", "-f", "-o", "/dev/null", "-e"];
+        let delay = ["inject=wait4,waitid:delay_exit=20000"];
+        let host = Host::of(Home::new(), |launch| {
+            launch.args(&["--model", model]).via(&[&slow[..], &delay].concat())
+        });
+        assert_eq!(host.exec_unix(&["-n", "--", "true"], b"").code, Some(0), "{model}");
+        eventually("the keeper is gone", || children_of(host.server.pid()).is_empty());
+    }
+}
+
 /// Fault 41: where the system allows no more processes, whoever asks is told, and the server lives.
 #[test]
 fn no_more_processes() {
-    const USER: u32 = 54_321;
     if !needs_root() || !needs(&["setpriv", "prlimit"]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let program = dir.path().join("sockeye");
-    std::fs::copy(BINARY, &program).unwrap();
-    let client = Home::new();
-    for model in ["process", "event"] {
+    copy_program(BINARY, &program);
+    for (round, model) in [0, 1].into_iter().zip(["process", "event"]) {
+        // Nobody else's: the bound is on a user's processes, wherever they were started.
+        let id = 100_000 + 2 * std::process::id() + round;
+        let client = Home::new();
         let home = Home::empty();
         home.authorize(&client.public());
         for path in [home.path().into(), home.ssh(""), home.ssh("authorized_keys")] {
-            std::os::unix::fs::chown(&path, Some(USER), Some(USER)).unwrap();
+            std::os::unix::fs::chown(&path, Some(id), Some(id)).unwrap();
         }
-        let user = USER.to_string();
+        let user = id.to_string();
         let swap = format!("shift; exec {} \"$@\"", program.display());
-        let launch = serve("host").on("tls://127.0.0.1:0").model(model).via(&[
+        let launch = serve("host").on("tls://127.0.0.1:0").model(model);
+        // As many processes on every machine.
+        let launch = launch.args(&["--workers", "2"]).via(&[
             "setpriv",
             "--reuid",
             &user,
@@ -151,7 +172,8 @@ fn no_more_processes() {
         ]);
         let mut host = Host::on_tls(home, launch);
         let mark = mark();
-        let line = format!("echo ready; sleep {mark}; :");
+        // No process beside the shell: where it says that it is ready, it has all it needs.
+        let line = format!("echo ready; exec sleep {mark}");
         let start = || {
             let words = ["exec", &host.tls, "--trust", &host.fingerprint, "-n", "-c", &line];
             Running::start(client.command(&words))
@@ -172,8 +194,10 @@ fn no_more_processes() {
             said.starts_with("sockeye: ") && said.matches('\n').count() == 1,
             "{model}: {said}"
         );
-        assert!(host.server.is_alive());
-        assert!(!running.is_empty(), "{model}: not one");
+        // At once, and not by a silence that looks like a slow network.
+        assert!(!said.contains("took too long"), "{model}: {said}");
+        assert!(host.server.is_alive(), "{model}");
+        assert!(!running.is_empty(), "{model}: not one, but {said}");
         drop(running);
         eventually("all have ended", || marked(&mark).is_empty());
         eventually("it serves again", || {

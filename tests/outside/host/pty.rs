@@ -16,8 +16,8 @@ use crate::harness::remote::Running;
 use crate::harness::{DEADLINE, eventually, needs};
 
 /// A program on a pseudo-terminal.
-pub(super) struct Pty {
-    pub(super) child: Running,
+pub(crate) struct Pty {
+    pub(crate) child: Running,
     keys: File,
     screen: mpsc::Receiver<Vec<u8>>,
     reader: thread::JoinHandle<()>,
@@ -36,7 +36,7 @@ fn size(rows: u16, columns: u16) -> Winsize {
 impl Pty {
     /// Starts a command whose controlling terminal, and all three streams, are this one: 24 rows,
     /// 80 columns.
-    pub(super) fn start(command: &Command) -> Pty {
+    pub(crate) fn start(command: &Command) -> Pty {
         let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&keys).unwrap();
         unlockpt(&keys).unwrap();
@@ -80,7 +80,7 @@ impl Pty {
     }
 
     /// Waits until `text` is shown; everything up to and with it.
-    pub(super) fn until(&mut self, text: &str) -> String {
+    pub(crate) fn until(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.ahead.find(text) {
                 let rest = self.ahead.split_off(at + text.len());
@@ -93,31 +93,31 @@ impl Pty {
         }
     }
 
-    pub(super) fn types(&mut self, keys: &str) {
+    pub(crate) fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Changes the size of the window, which sends SIGWINCH to who is in the foreground.
-    pub(super) fn resize(&self, rows: u16, columns: u16) {
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
         tcsetwinsize(&self.device, size(rows, columns)).unwrap();
     }
 
-    pub(super) fn modes(&self) -> LocalModes {
+    pub(crate) fn modes(&self) -> LocalModes {
         tcgetattr(&self.device).unwrap().local_modes
     }
 
     /// The terminal is as it was before the client had it.
-    pub(super) fn assert_sane(&self) {
+    pub(crate) fn assert_sane(&self) {
         assert_eq!(self.modes(), self.before);
     }
 
     /// Waits until the program has the terminal in raw mode: nothing is echoed by the kernel.
-    pub(super) fn wait_raw(&self) {
+    pub(crate) fn wait_raw(&self) {
         eventually("raw mode", || !self.modes().contains(LocalModes::ICANON));
     }
 
     /// The terminal goes, as when its window is closed.
-    pub(super) fn hang_up(self) -> Running {
+    pub(crate) fn hang_up(self) -> Running {
         let Pty { child, keys, device, reader, closed, .. } = self;
         closed.store(true, Ordering::Relaxed);
         reader.join().unwrap();
@@ -126,7 +126,7 @@ impl Pty {
     }
 
     /// Waits for its end.
-    pub(super) fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the client ends", || {
             status = self.child.child.try_wait().unwrap();
@@ -137,7 +137,7 @@ impl Pty {
 
     /// Waits for its end, which is this exit status; the terminal is sane again. What was shown and
     /// not looked for yet.
-    pub(super) fn ends(&mut self, code: i32) -> String {
+    pub(crate) fn ends(&mut self, code: i32) -> String {
         let status = self.wait();
         while let Ok(bytes) = self.screen.recv_timeout(std::time::Duration::from_millis(50)) {
             self.ahead.push_str(&String::from_utf8_lossy(&bytes));
@@ -149,6 +149,6 @@ impl Pty {
 }
 
 /// True where [`Pty::start`] can work.
-pub(super) fn can_start() -> bool {
+pub(crate) fn can_start() -> bool {
     needs(&["setsid"])
 }

@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::harness::bytes::{Random, assert_same};
-use crate::harness::process::{rss_kib, signal};
-use crate::harness::remote::{Host, Running, mark, marked, text};
-use crate::harness::{DEADLINE, eventually};
+use crate::harness::process::{needs_root, rss_kib, signal};
+use crate::harness::remote::{Home, Host, Running, mark, marked, text};
+use crate::harness::{DEADLINE, copy_program, eventually, needs};
 
 const BULK: usize = 100_000_000;
 
@@ -247,6 +247,60 @@ fn usual_signals() {
     let zero = "0000000000000000";
     assert_eq!(output.stdout_text(), format!("y\nSigBlk:\t{zero}\nSigIgn:\t{zero}\n"));
     assert_eq!(output.stderr, "");
+}
+
+/// X3, X5: pipes that another user has made, as under sudo, cannot be opened anew: they hold up
+/// nothing all the same. An input that is silent leaves the output alone, and an output that nobody
+/// reads leaves the signals alone.
+#[test]
+fn pipes_of_another_user() {
+    const NOBODY: u32 = 65_534;
+    if !needs_root() || !needs(&["setpriv"]) {
+        return;
+    }
+    let theirs = Home::new();
+    let host = Host::start();
+    host.home.authorize(&theirs.public());
+    // The program may lie where that user may not go.
+    let program = theirs.path().join("sockeye");
+    copy_program(crate::harness::BINARY, &program);
+    for entry in ["", ".ssh", ".ssh/id_ed25519", ".ssh/id_ed25519.pub", "sockeye"] {
+        std::os::unix::fs::chown(theirs.path().join(entry), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let client = |line: &str| {
+        let mut command = theirs.other("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        command.args([text(&program), "exec", &host.tls, "--trust", &host.fingerprint]);
+        command.args(["-c", line]);
+        Running::start(command)
+    };
+    let mut echoes = client("echo ready; while read x; do echo got $x; done; echo over");
+    echoes.expect_line("ready");
+    let mut stdin = echoes.child.stdin.take().unwrap();
+    for word in ["one", "two"] {
+        writeln!(stdin, "{word}").unwrap();
+        echoes.expect_line(&format!("got {word}"));
+    }
+    drop(stdin);
+    echoes.expect_line("over");
+    assert_eq!(echoes.wait(), Some(0));
+
+    let mark = mark();
+    let mut floods = client(&format!("exec yes {mark}"));
+    let is_yes = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "yes\n")
+    };
+    let mut flood = None;
+    eventually("it runs", || {
+        flood = marked(&mark).into_iter().find(is_yes);
+        flood.is_some()
+    });
+    settled(|| moved(flood.expect("it runs")).0);
+    signal(floods.pid(), rustix::process::Signal::INT);
+    eventually("the command has ended", || marked(&mark).is_empty());
+    let mut rest = Vec::new();
+    floods.child.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
+    assert_eq!(floods.wait(), Some(130));
 }
 
 /// X3: nothing is read ahead of its reader: our standard input is left to whoever comes next where

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::pty::{Pty, can_start};
 use crate::harness::process::{self, tool};
 use crate::harness::remote::{Home, Host, mark, marked};
-use crate::harness::{BINARY, DEADLINE, eventually, needs};
+use crate::harness::{BINARY, DEADLINE, eventually, needs, serve};
 
 /// A server whose user has a plain shell with a prompt that says where it is.
 fn host() -> Host {
@@ -200,6 +200,106 @@ fn prompt() {
     client.types("q\r");
     client.ends(0);
     assert_eq!(host.server.count("accepted"), before + 1);
+}
+
+/// X6, X7: a line of the prompt has the directory, the variables and the time that were asked for.
+#[test]
+fn prompt_options() {
+    if !can_start() {
+        return;
+    }
+    let host = host();
+    let words = ["--cwd", "/usr", "--env", "LC_ME=it", "--timeout", "300ms"];
+    let mut client = Pty::start(&host.client(&words));
+    client.until(">>: ");
+    client.types("pwd; echo =$LC_ME=\r");
+    client.until("/usr\r\n=it=\r\n");
+    client.until(">>: ");
+    client.types("sleep 1000\r");
+    client.until("--timeout was over");
+    client.until("[124] >>: ");
+    client.types("echo $((6*7))\r");
+    client.until("42\r\n");
+    client.until(">>: ");
+    client.types("q\r");
+    client.ends(0);
+}
+
+/// X5, X7: between two commands SIGTERM and SIGHUP end the client, and other signals are for nobody:
+/// not for the next command either. While a command runs, they are for that.
+#[test]
+fn prompt_signals() {
+    if !can_start() {
+        return;
+    }
+    let host = host();
+    let plain = serve("command").at("tcp").start();
+    let plain = host.home.command(&["exec", &plain.endpoint("tcp")]);
+    for command in [host.client(&[]), plain] {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+            let mut client = Pty::start(&command);
+            client.until(">>: ");
+            client.wait_raw();
+            process::signal(client.child.pid(), signal);
+            client.ends(code);
+
+            let mut client = Pty::start(&command);
+            client.until(">>: ");
+            client.wait_raw();
+            client.types("echo $((6*7))\r");
+            client.until("42\r\n");
+            client.until(">>: ");
+            client.wait_raw();
+            for lost in [Signal::INT, Signal::QUIT] {
+                process::signal(client.child.pid(), lost);
+            }
+            client.types("sleep 0.3; echo $((7*7))\r");
+            client.until("49\r\n");
+            client.until(">>: ");
+            client.wait_raw();
+            process::signal(client.child.pid(), signal);
+            client.ends(code);
+        }
+    }
+
+    let mut client = Pty::start(&host.client(&[]));
+    for round in 1..5 {
+        client.until(">>: ");
+        let mark = mark();
+        client.types(&format!("sleep {mark}; echo round {round}\r"));
+        eventually("sleep runs", || marked(&mark).len() == 2);
+        process::signal(client.child.pid(), Signal::TERM);
+        client.until("[143] ");
+    }
+    client.until(">>: ");
+    client.types("q\r");
+    client.ends(0);
+}
+
+/// X5, X7: Ctrl-C at the plain form's prompt ends the command, not the prompt; so does `--timeout`.
+#[test]
+fn plain_prompt() {
+    if !can_start() {
+        return;
+    }
+    let server = serve("command").at("tcp").start();
+    let home = Home::empty();
+    let endpoint = server.endpoint("tcp");
+    let mut client = Pty::start(&home.command(&["exec", &endpoint, "--timeout", "2s"]));
+    client.until(">>: ");
+    for (key, status) in [("\x03", "[130] >>: "), ("", "[124] >>: ")] {
+        let mark = mark();
+        client.types(&format!("sleep {mark}; :\r"));
+        eventually("sleep runs", || marked(&mark).len() == 2);
+        client.types(key);
+        client.until(status);
+        eventually("its command is gone", || marked(&mark).is_empty());
+    }
+    client.types("echo $((6*7))\r");
+    client.until("42\r\n");
+    client.until(">>: ");
+    client.types("q\r");
+    client.ends(0);
 }
 
 /// X7: who may not come in learns it before the first line.

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::pty::{Pty, can_start};
 use crate::harness::process::{Output, needs_root, run_command, tool};
 use crate::harness::remote::{Home, Host, text};
-use crate::harness::{BINARY, MODELS, needs, serve};
+use crate::harness::{BINARY, MODELS, copy_program, needs, serve};
 
 /// `exec` without `--trust`, where nobody can be asked.
 fn unasked(host: &Host, words: &[&str]) -> Output {
@@ -53,6 +53,10 @@ fn first_contact() {
     let output = unasked(&host, &["--trust", &host.fingerprint]);
     assert_eq!((output.code, output.stdout_text().as_str()), (Some(0), "in\n"), "{output:?}");
     assert_eq!(unasked(&host, &[]).stdout_text(), "in\n");
+    // Who names a key means it, of a known server, too.
+    let output = unasked(&host, &["--trust", &wrong]);
+    let line = output.assert_one_line(255);
+    assert!(line.contains(&wrong) && line.contains(&host.fingerprint), "{line}");
     assert_eq!(std::fs::read_to_string(host.home.known_hosts()).unwrap().lines().count(), 1);
 }
 
@@ -118,7 +122,12 @@ fn known_hosts() {
     let rsa = std::fs::read_to_string(host.home.ssh("rsa.pub")).unwrap();
     know(&host, &format!("{here} {rsa}"));
     let output = unasked(&host, &["--trust", &host.fingerprint]);
-    assert!(output.assert_one_line(255).contains("another type of key"), "{output:?}");
+    let line = output.assert_one_line(255).to_owned();
+    assert!(line.contains("another type of key"), "{line}");
+    // The remedy that it names works.
+    assert!(line.contains(&format!("`sockeye key trust 127.0.0.1:{port} 'ssh-ed25519")), "{line}");
+    host.home.well(&["key", "trust", &format!("127.0.0.1:{port}"), &key]);
+    assert_eq!(unasked(&host, &[]).stdout_text(), "in\n");
 
     know(&host, &format!("{here} {key}\n@revoked * {key}"));
     let output = unasked(&host, &["--trust", &host.fingerprint]);
@@ -292,7 +301,7 @@ fn another_user() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     let program = dir.path().join("sockeye");
-    std::fs::copy(BINARY, &program).unwrap();
+    copy_program(BINARY, &program);
     for (service, model) in MODELS.iter().flat_map(|model| [("host", model), ("command", model)]) {
         let socket = format!("unix:{}", dir.path().join(format!("{service}-{model}")).display());
         let home = Home::empty();
@@ -334,11 +343,12 @@ fn new_host_key() {
 
         std::fs::rename(&new, &key).unwrap();
         host.server.signal(Signal::HUP);
-        host.server.wait_for("reloaded");
+        let reloaded = host.server.wait_for("reloaded");
         let shown = host.home.well(&["key", "show", text(&key)]);
         let fingerprint = shown.split_whitespace().find(|word| word.starts_with("SHA256:"));
         let fingerprint = fingerprint.expect("a fingerprint");
         assert_ne!(fingerprint, host.fingerprint);
+        assert_eq!(reloaded["fingerprint"], fingerprint, "{model}");
         // Not once only: every worker has it.
         for _ in 0..6 {
             assert_eq!(reach(fingerprint), Some(0), "{model}");

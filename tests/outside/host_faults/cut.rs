@@ -89,6 +89,7 @@ fn tls_ends_are_told_apart() {
         let words = ["exec", &fake.endpoint, "--trust", &fake.fingerprint, "-n", "--", "true"];
         let output = home.run(&words, b"");
         assert_eq!(output.code, Some(expected), "{length} {notify}: {output:?}");
+        assert_eq!(output.stderr.contains("truncated"), expected != 0, "{}", output.stderr);
     }
 }
 
@@ -148,7 +149,13 @@ fn client_goes_anywhere() {
             assert!(is_idle || closed["why"] != "end", "{length} bytes, {cut:?}: {closed}");
         }
     }
-    assert_eq!(host.server.count("command"), 0, "a command that was cut off is told as ended");
+    let ended = host.server.wait_events("command", 1, |event| event["event"] == "command");
+    for event in ended {
+        assert_eq!(
+            event["why"], "vanished",
+            "a command that was cut off is told as ended: {event}"
+        );
+    }
     eventually("no command is left", || commands(&host) == 0);
 }
 

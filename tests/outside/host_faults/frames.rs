@@ -83,7 +83,7 @@ fn client_headers() {
             arena.refuses(&attack, "out of bounds");
         }
     }
-    for kind in [0x00, 0x06, 0x7f, 0x80, kind::STARTED, kind::ENDED, 0xff] {
+    for kind in [0x00, 0x07, 0x7f, 0x80, kind::STARTED, kind::ENDED, 0xff] {
         arena.refuses(&header(kind, 4), "unknown kind");
         arena.refuses(&[sleeping(1), header(kind, 4)].concat(), "unknown kind");
     }
@@ -253,7 +253,7 @@ fn server_headers() {
         blames(&[header(kind, length)], "out of bounds");
     }
     blames(&[header(kind::FAILED, 2050)], "out of bounds");
-    for kind in [0x00, kind::RUN, kind::STDIN, 0x80, 0x88, 0xff] {
+    for kind in [0x00, kind::RUN, kind::STDIN, 0x80, 0x89, 0xff] {
         blames(&[header(kind, 4)], "unknown kind");
     }
 }

@@ -24,7 +24,7 @@ use crate::harness::process::children_of;
 use crate::harness::remote::Host;
 
 /// Kinds of frames, PROTOCOL.md, P-F3.
-pub(super) mod kind {
+pub(crate) mod kind {
     pub(crate) const RUN: u8 = 0x01;
     pub(crate) const STDIN: u8 = 0x02;
     pub(crate) const STDIN_END: u8 = 0x03;
@@ -40,12 +40,12 @@ pub(super) mod kind {
 }
 
 /// A frame's header alone, with any length.
-pub(super) fn header(kind: u8, length: u32) -> Vec<u8> {
+pub(crate) fn header(kind: u8, length: u32) -> Vec<u8> {
     [&[kind][..], &length.to_be_bytes()].concat()
 }
 
 /// A frame whose length is right.
-pub(super) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short payload");
     [&header(kind, length)[..], payload].concat()
 }
@@ -56,39 +56,39 @@ fn hello(magic: &[u8; 8], version: u16, program: &[u8]) -> Vec<u8> {
 }
 
 /// A client's first words.
-pub(super) fn client_hello() -> Vec<u8> {
+pub(crate) fn client_hello() -> Vec<u8> {
     hello(b"sockeye?", 1, b"evil/1")
 }
 
 /// A server's first words, in any version.
-pub(super) fn server_hello_of(version: u16) -> Vec<u8> {
+pub(crate) fn server_hello_of(version: u16) -> Vec<u8> {
     hello(b"sockeye!", version, b"evil/1")
 }
 
 /// A server's first words.
-pub(super) fn server_hello() -> Vec<u8> {
+pub(crate) fn server_hello() -> Vec<u8> {
     server_hello_of(1)
 }
 
 /// Bytes behind their length.
-pub(super) fn counted(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn counted(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).expect("short");
     [&length.to_be_bytes()[..], bytes].concat()
 }
 
 /// A Run of a line for the shell with these flags, which add no fields.
-pub(super) fn run_line(flags: u8, line: &str) -> Vec<u8> {
+pub(crate) fn run_line(flags: u8, line: &str) -> Vec<u8> {
     frame(kind::RUN, &[&[flags, 2][..], &counted(line.as_bytes()), &[0; 4]].concat())
 }
 
 /// An Ended with status `code` that counts these bytes of output.
-pub(super) fn ended(code: u8, stdout: u64, stderr: u64) -> Vec<u8> {
+pub(crate) fn ended(code: u8, stdout: u64, stderr: u64) -> Vec<u8> {
     let counts = [stdout.to_be_bytes(), stderr.to_be_bytes(), 5_u64.to_be_bytes()].concat();
     frame(kind::ENDED, &[&[1, code, 0][..], &counts].concat())
 }
 
 /// How many processes of commands there are: all that workers have started.
-pub(super) fn commands(host: &Host) -> usize {
+pub(crate) fn commands(host: &Host) -> usize {
     let workers = children_of(host.server.pid());
     let mut all: Vec<u32> = workers.into_iter().flat_map(children_of).collect();
     let mut at = 0;
@@ -100,51 +100,51 @@ pub(super) fn commands(host: &Host) -> usize {
 }
 
 /// A runtime for one hostile end.
-pub(super) fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 /// The key pair in this file, which has no passphrase.
-pub(super) fn key_of(path: &Path) -> KeyPair {
+pub(crate) fn key_of(path: &Path) -> KeyPair {
     sockeye_trust::file::read_private(path, &mut |_| None).expect("a private key")
 }
 
 /// One end of a connection, and the means to cut it off.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: Box<dyn Duplex>,
     socket: OwnedFd,
 }
 
 impl Line {
     /// A connection as it is.
-    pub(super) fn bare(stream: impl Duplex + AsFd + 'static) -> Line {
+    pub(crate) fn bare(stream: impl Duplex + AsFd + 'static) -> Line {
         let socket = stream.as_fd().try_clone_to_owned().expect("a second handle");
         Line { stream: Box::new(stream), socket }
     }
 
-    pub(super) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 
     /// The end of our side as the protocol has it: over TLS close_notify first.
-    pub(super) async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         // The other side may have gone first.
         let _ = self.stream.shutdown().await;
     }
 
     /// FIN alone; over TLS that is a cut.
-    pub(super) fn fin(&self) {
+    pub(crate) fn fin(&self) {
         let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
     }
 
     /// RST over TCP; on a Unix socket a close that leaves what came unread.
-    pub(super) fn reset(self) {
+    pub(crate) fn reset(self) {
         let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// Everything up to the other side's end, and how that was.
-    pub(super) async fn hear_all(&mut self) -> (Vec<u8>, io::Result<()>) {
+    pub(crate) async fn hear_all(&mut self) -> (Vec<u8>, io::Result<()>) {
         let mut all = Vec::new();
         let read = timeout(DEADLINE, self.stream.read_to_end(&mut all)).await;
         let read = read.expect("the other side ends within the deadline");
@@ -152,12 +152,12 @@ impl Line {
     }
 
     /// Listens until the other side has gone, however.
-    pub(super) async fn wait_for_end(&mut self) {
+    pub(crate) async fn wait_for_end(&mut self) {
         let _ = self.hear_all().await;
     }
 
     /// Reads until what came holds `what`.
-    pub(super) async fn hear_until(&mut self, what: &[u8]) -> Vec<u8> {
+    pub(crate) async fn hear_until(&mut self, what: &[u8]) -> Vec<u8> {
         let mut all = Vec::new();
         let mut buffer = [0; 4096];
         while !all.windows(what.len()).any(|window| window == what) {
@@ -169,8 +169,14 @@ impl Line {
         all
     }
 
+    /// Reads what has come, or waits for something; nothing at the other side's end, however it was.
+    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let read = timeout(DEADLINE, self.stream.read(buffer)).await;
+        read.expect("something comes within the deadline").unwrap_or(0)
+    }
+
     /// A client's Hello and the header of its Run, and the Run.
-    pub(super) async fn hear_run(&mut self) -> io::Result<()> {
+    pub(crate) async fn hear_run(&mut self) -> io::Result<()> {
         let mut fixed = [0; 11];
         self.stream.read_exact(&mut fixed).await?;
         let mut rest = vec![0; usize::from(fixed[10]) + 5];
@@ -182,21 +188,21 @@ impl Line {
 }
 
 /// A hostile client that came in.
-pub(super) struct Guest {
+pub(crate) struct Guest {
     runtime: Runtime,
-    pub(super) line: Line,
+    pub(crate) line: Line,
 }
 
 impl Guest {
     /// Over TLS, with the key of the host's own user.
-    pub(super) fn enter(host: &Host) -> Guest {
+    pub(crate) fn enter(host: &Host) -> Guest {
         let key = Arc::new(key_of(&host.home.identity()));
         Guest::enter_as(host, key, b"sockeye-host/1").expect("the key is authorised")
     }
 
     /// Over TLS, with this key and this protocol. TLS 1.3 leaves the client to learn with its first
     /// read that it was refused.
-    pub(super) fn enter_as(
+    pub(crate) fn enter_as(
         host: &Host,
         key: Arc<dyn Signer>,
         alpn: &[u8],
@@ -215,7 +221,7 @@ impl Guest {
     }
 
     /// Over the Unix socket.
-    pub(super) fn plug(host: &Host) -> Guest {
+    pub(crate) fn plug(host: &Host) -> Guest {
         let runtime = runtime();
         let (_, path) = host.unix.split_once(':').expect("an endpoint with a path");
         let line = runtime.block_on(async {
@@ -225,33 +231,38 @@ impl Guest {
     }
 
     /// Sends as much as the server takes: it may hang up in the middle.
-    pub(super) fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
         let Guest { runtime, line } = self;
         let said = runtime.block_on(async { timeout(DEADLINE, line.say(bytes)).await });
         // A server that has hung up is what most of these tests are about.
         let _ = said.expect("the server takes it or hangs up");
     }
 
-    pub(super) fn hear_all(&mut self) -> (Vec<u8>, io::Result<()>) {
+    pub(crate) fn hear_all(&mut self) -> (Vec<u8>, io::Result<()>) {
         let Guest { runtime, line } = self;
         runtime.block_on(line.hear_all())
     }
 
-    pub(super) fn hear_until(&mut self, what: &[u8]) -> Vec<u8> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let Guest { runtime, line } = self;
+        runtime.block_on(line.read(buffer))
+    }
+
+    pub(crate) fn hear_until(&mut self, what: &[u8]) -> Vec<u8> {
         let Guest { runtime, line } = self;
         runtime.block_on(line.hear_until(what))
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let Guest { runtime, line } = self;
         runtime.block_on(line.finish());
     }
 
-    pub(super) fn fin(&self) {
+    pub(crate) fn fin(&self) {
         self.line.fin();
     }
 
-    pub(super) fn reset(self) {
+    pub(crate) fn reset(self) {
         let Guest { runtime, line } = self;
         let _inside = runtime.enter();
         line.reset();
@@ -259,10 +270,10 @@ impl Guest {
 }
 
 /// A hostile server: each connection is handed to a script, one after another.
-pub(super) struct Fake {
-    pub(super) endpoint: String,
+pub(crate) struct Fake {
+    pub(crate) endpoint: String,
     /// Of its key, where it has one.
-    pub(super) fingerprint: String,
+    pub(crate) fingerprint: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     dir: TempDir,
@@ -270,7 +281,7 @@ pub(super) struct Fake {
 
 impl Fake {
     /// On a Unix socket.
-    pub(super) fn unix(script: impl AsyncFn(Line) + Send + 'static) -> Fake {
+    pub(crate) fn unix(script: impl AsyncFn(Line) + Send + 'static) -> Fake {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("s");
         let listener = std::os::unix::net::UnixListener::bind(&path).expect("a Unix socket");
@@ -286,7 +297,7 @@ impl Fake {
     }
 
     /// On TCP, without TLS.
-    pub(super) fn tcp(script: impl AsyncFn(Line) + Send + 'static) -> Fake {
+    pub(crate) fn tcp(script: impl AsyncFn(Line) + Send + 'static) -> Fake {
         let (listener, port) = listen();
         let endpoint = format!("tls://127.0.0.1:{port}");
         Fake::start(dir(), endpoint, String::new(), async move || {
@@ -300,7 +311,7 @@ impl Fake {
 
     /// On TCP, with a true handshake for this protocol. Clients that break it off are no concern
     /// of the script: they come twice where they do not know the server.
-    pub(super) fn tls(alpn: &'static [u8], script: impl AsyncFn(Line) + Send + 'static) -> Fake {
+    pub(crate) fn tls(alpn: &'static [u8], script: impl AsyncFn(Line) + Send + 'static) -> Fake {
         let (listener, port) = listen();
         let key = Arc::new(KeyPair::generate("fake").expect("a key"));
         let fingerprint = key.public().fingerprint().to_string();
@@ -337,7 +348,7 @@ impl Fake {
     }
 
     /// A directory that goes with it.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 }

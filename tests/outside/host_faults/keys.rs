@@ -5,13 +5,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use sockeye_trust::{KeyPair, Signer};
 
-use super::hostile::Guest;
+use super::hostile::{Guest, client_hello, frame, header, kind, run_line};
 use crate::harness::process::{Output, needs, needs_root, tool};
 use crate::harness::remote::{Home, Host, text};
-use crate::harness::serve;
+use crate::harness::{MODELS, serve};
 
 /// What the server says of the last one that it turned away.
 fn last_rejection(host: &Host, count: usize) -> String {
@@ -94,8 +95,7 @@ fn unknown_keys() {
     assert_eq!(host.server.count("authenticated"), 0);
 }
 
-/// Fault 51: a key that is taken out of the list is out for the next connection; the one that is
-/// open goes on.
+/// Fault 51: a key that is taken out of the list is out for the next connection.
 #[test]
 fn a_removed_key() {
     let host = Host::start();
@@ -104,6 +104,84 @@ fn a_removed_key() {
     let output = host.line("echo well");
     let line = output.assert_one_line(255);
     assert!(line.contains("not authorised"), "{line}");
+}
+
+/// What a guest hears of a command up to its Ended.
+fn output_of(guest: &mut Guest, line: &str) -> String {
+    guest.say(&run_line(0, line));
+    String::from_utf8_lossy(&guest.hear_until(&header(kind::ENDED, 27))).into_owned()
+}
+
+/// Fault 51, T1, P-L9: a connection that is open runs no command more when its key is taken out, has
+/// expired, or may not come from there; what the list adds to the key holds from then on. Under
+/// every model.
+#[test]
+fn a_key_removed_in_the_middle() {
+    for model in MODELS {
+        let host = Host::with(&["--model", model]);
+        let key = host.home.public();
+        let mut barred = 0;
+        for options in ["# ", "expiry-time=\"20200101\" ", "from=\"192.0.2.1\" "] {
+            host.home.authorize(&key);
+            let mut guest = Guest::enter(&host);
+            guest.say(&client_hello());
+            assert!(output_of(&mut guest, "echo one").contains("one\n"), "{model}");
+            host.home.authorize(&format!("command=\"echo forced\" {key}"));
+            assert!(output_of(&mut guest, "echo two").contains("forced\n"), "{model}");
+            host.home.authorize(&format!("{options}{key}"));
+            guest.say(&run_line(0, "touch ran"));
+            let (heard, ended) = guest.hear_all();
+            let text = String::from_utf8_lossy(&heard).into_owned();
+            assert!(text.contains("may not come in here any more"), "{model} {options}: {text}");
+            assert!(ended.is_ok(), "{model} {options}: {ended:?}");
+            assert!(!host.home.path().join("ran").exists(), "{model} {options}: it ran");
+            barred += 1;
+            let why = last_rejection(&host, barred);
+            assert!(why.contains("may not come in"), "{model} {options}: {why}");
+        }
+    }
+}
+
+/// T3, X6: beside the command of a key a client sets nothing that would make another command of it,
+/// whatever `--accept-env` has patterns for.
+#[test]
+fn beside_a_forced_command() {
+    let host = Host::with(&["--accept-env", "*,NAMED,LC_*"]);
+    let shell = host.home.write("shell", "#!/bin/sh\necho other shell\n", 0o755);
+    let shell = format!("SHELL={}", text(&shell));
+    host.home.authorize(&format!("command=\"echo $NAMED$OTHER\" {}", host.home.public()));
+    let said = |variable: &str| host.exec(&["--env", variable, "-n", "--", "true"], b"");
+    for variable in [&*shell, "LD_PRELOAD=x.so", "BASH_ENV=x", "IFS=o", "OTHER=1", "PATH=/"] {
+        let line = said(variable).assert_one_line(255).to_owned();
+        assert!(line.contains("a command of its own"), "{variable}: {line}");
+    }
+    assert_eq!(said("NAMED=well").stdout_text(), "well\n");
+    assert_eq!(said("LC_TIME=C").stdout_text(), "\n");
+    // Who may run what he wants may set what the owner accepts.
+    host.home.authorize(&host.home.public());
+    let output = host.exec(&["--env", &shell, "-n", "-c", "true"], b"");
+    assert_eq!(output.stdout_text(), "other shell\n");
+}
+
+/// T3, P-F9: a client sends the command of its key no signal but those that its own end would cause.
+#[test]
+fn signals_to_a_forced_command() {
+    let host = Host::start();
+    let line = "for s in USR1 USR2 QUIT ALRM WINCH; do trap \\\"echo $s\\\" $s; done; \
+                trap 'echo over; exit 0' TERM; echo ready; while :; do sleep 0.02; done";
+    host.home.authorize(&format!("command=\"{line}\" {}", host.home.public()));
+    let mut guest = Guest::enter(&host);
+    guest.say(&[client_hello(), run_line(0, "true")].concat());
+    guest.hear_until(b"ready\n");
+    for code in [6, 7, 3, 11, 12, 8, 10, 5, 4] {
+        guest.say(&frame(kind::SIGNAL, &[code]));
+    }
+    let heard = guest.hear_until(&header(kind::ENDED, 27));
+    let text = String::from_utf8_lossy(&heard).into_owned();
+    assert!(text.contains("over\n"), "{text:?}");
+    for name in ["USR1", "USR2", "QUIT", "ALRM", "WINCH"] {
+        assert!(!text.contains(name), "{name} came: {text:?}");
+    }
 }
 
 /// Fault 53, T3: a list that others can write is not believed, nor one in a directory that they can
@@ -164,6 +242,27 @@ fn warnings_at_the_start() {
     }
     assert!(!said.contains("skipped: skipped"), "{said}");
     assert!(!said.contains("line 2"), "{said}");
+    home.authorize(&format!("frobnicate {key}\nlater {key}"));
+    server.signal(Signal::HUP);
+    server.wait_stderr("a new warning", |said| said.contains("line 2: skipped: "));
+}
+
+/// T3, fault 53: of a key whose line was skipped the log says that, not that it is in no line: whoever
+/// adds it then would add it without the restriction that was meant.
+#[test]
+fn the_key_of_a_skipped_line() {
+    let host = Host::start();
+    let key = host.home.public();
+    host.home.authorize(&format!("# first\nenvironment=\"A=b\" {key}\n"));
+    let line = host.line("true").assert_one_line(255).to_owned();
+    assert!(line.contains("not authorised"), "{line}");
+    // The first is the first contact.
+    let why = last_rejection(&host, 2);
+    assert!(
+        why.contains("line 2 has this key and was skipped: ") && why.contains("environment"),
+        "{why}"
+    );
+    assert!(!why.contains("key authorize"), "{why}");
 }
 
 /// Fault 54: private keys that are not ours alone are refused before anything is sent: open to

@@ -25,6 +25,9 @@ fn other_protocols_run_nothing() {
         format!("GET /;{touch} HTTP/1.1\r\n\r\n{touch}\r\n"),
         format!("OPTIONS * HTTP/1.0\r\nX: `{touch}`\r\n\r\n{touch}\n"),
         format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{touch}\n"),
+        format!("PATCH /;{touch} HTTP/1.1\r\nHost: a\r\n\r\n{touch}\n"),
+        format!("made-up /;{touch};: HTTP/1.1\r\n\r\n{touch}\n"),
+        format!("\r\n\nPOST / HTTP/1.1\r\n\r\n{touch}\n"),
         format!("SSH-2.0-OpenSSH_9.9\r\n{touch}\n"),
         format!("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\n{touch}\n"),
     ] {

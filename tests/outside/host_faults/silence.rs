@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::hostile::{Fake, Guest, Line, client_hello, commands, frame, kind, run_line};
-use crate::harness::process::{children_of, rss_kib, throughout};
-use crate::harness::remote::{Home, Host};
+use crate::harness::process::{children_of, rss_kib, state_of, throughout};
+use crate::harness::remote::{Home, Host, text};
 use crate::harness::{Conn, eventually};
 
 /// Fault 49, P-L3: a server that takes the connection and says nothing: the client gives up in the
@@ -30,6 +30,22 @@ fn silent_servers() {
         scope.spawn(|| wait(&[&unix.endpoint], "did not say Hello"));
         scope.spawn(|| wait(&[&tls.endpoint, "--trust", &tls.fingerprint], "did not say Hello"));
     });
+}
+
+/// P-L3: the same where the Hello alone is waited for: with one of several keys.
+#[test]
+fn silent_servers_and_several_keys() {
+    let silent = Fake::tls(b"sockeye-host/1", async |mut line: Line| line.wait_for_end().await);
+    let home = Home::new();
+    let other = home.path().join(".config/sockeye/id_ed25519");
+    std::fs::create_dir_all(other.parent().expect("a directory")).expect("a directory for it");
+    home.well(&["key", "new", "--no-passphrase", "-f", text(&other)]);
+    let words = ["exec", &silent.endpoint, "--trust", &silent.fingerprint, "-n", "--", "true"];
+    let began = Instant::now();
+    let output = home.run(&words, b"");
+    let line = output.assert_one_line(255);
+    assert!(line.contains("did not say Hello"), "{line}");
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 }
 
 /// P-L3: who came in and says nothing, or half a Hello, is sent away.
@@ -75,8 +91,8 @@ fn a_flood_that_nobody_reads() {
     }
 }
 
-/// Fault 46, L2: a guest that breaks the protocol and reads nothing cannot keep what it started, nor
-/// its worker once it has gone.
+/// Fault 46, L2: a guest that breaks the protocol and reads nothing can keep neither what it started
+/// nor its worker, however long it stays.
 #[test]
 fn a_fault_that_nobody_hears() {
     let host = Host::start();
@@ -85,8 +101,30 @@ fn a_fault_that_nobody_hears() {
     eventually("it runs", || commands(&host) > 0);
     guest.say(&frame(0x7f, b""));
     eventually("its command is gone", || commands(&host) == 0);
-    guest.reset();
     host.server.wait_for("closed");
+    drop(guest);
+}
+
+/// Fault 46, P-F1: a guest that breaks the protocol in the middle of a flood gets whole frames up to
+/// the end: the one that was on its way is not cut off.
+#[test]
+fn a_fault_in_a_flood() {
+    let host = Host::start();
+    let mut guest = Guest::plug(&host);
+    guest.say(&[client_hello(), run_line(0, "exec yes")].concat());
+    let waits = |pid: &u32| state_of(*pid) == Some('S');
+    let flood = || host.tree().into_iter().filter(|pid| children_of(*pid).is_empty());
+    eventually("the flood stands still", || commands(&host) > 0 && flood().all(|pid| waits(&pid)));
+    guest.say(&frame(0x7f, b""));
+    let (heard, _) = guest.hear_all();
+    let mut rest = &heard[11 + usize::from(heard[10])..];
+    let mut frames = 0;
+    while let Some((header, behind)) = rest.split_first_chunk::<5>() {
+        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
+        rest = behind.get(length..).expect("the last frame is whole");
+        frames += 1;
+    }
+    assert!(rest.is_empty() && frames > 1, "{frames} frames, {} bytes behind", rest.len());
 }
 
 /// L5, T6: a server that is told to stop does not wait for those at its door, nor for handshakes

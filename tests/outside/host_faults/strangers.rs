@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::hostile::{Fake, Line};
-use crate::harness::process::{needs, run_command};
-use crate::harness::remote::{Home, Host};
+use crate::harness::process::{needs, run_command, tool};
+use crate::harness::remote::{Home, Host, Running, text};
 use crate::harness::{Conn, DEADLINE, Server, serve};
 
 /// What strangers say, and what the server calls it.
@@ -32,8 +32,13 @@ fn tls_port(host: &Host) -> Conn {
     Conn::dial(&format!("tcp://127.0.0.1:{}", host.port())).expect("the server listens")
 }
 
-/// Fault 48: strangers at the TLS port are closed at once, without a word of ours and without a
-/// worker, and each is one event that names what it spoke.
+/// It is ended with TLS's alert unexpected_message (RFC 8446, section 6.2) and nothing else.
+fn assert_dismissed(conn: &mut Conn) {
+    assert_eq!(conn.take_all(), [21, 3, 3, 0, 2, 2, 10]);
+}
+
+/// Fault 48: strangers at the TLS port are closed at once, with an alert and without a worker, and each
+/// is one event that names what it spoke.
 #[test]
 fn at_the_tls_port() {
     let host = Host::start();
@@ -41,7 +46,7 @@ fn at_the_tls_port() {
         let mut conn = tls_port(&host);
         // It may be closed before all of it is written.
         let _ = conn.write_all(&said);
-        conn.assert_ended();
+        assert_dismissed(&mut conn);
         let all = host.server.wait_events("rejected", round + 1, |e| e["event"] == "rejected");
         let why = all[round]["why"].as_str().expect("a sentence");
         assert!(why.contains(name), "{name}: {why}");
@@ -64,7 +69,7 @@ fn one_line_in_the_log() {
     let address = rest.split_whitespace().next().expect("an address");
     let mut conn = Conn::dial(&format!("tcp://{address}")).expect("the server listens");
     conn.write_all(b"GET /\x1b]0;owned\x07 HTTP/1.1\r\n").expect("it is sent");
-    conn.assert_ended();
+    assert_dismissed(&mut conn);
     let said = server.wait_stderr("a line", |text| text.contains("was turned away"));
     let said = said.strip_prefix(&listening).expect("what was said later");
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -156,14 +161,44 @@ fn plain_servers_for_a_tls_client() {
     }
 }
 
-/// Fault 48: TLS where the plain form was expected, and an X.509 server where keys were.
+/// Fault 48, T1: a TLS 1.3 server that proves itself by a certificate and not by a raw key.
+#[test]
+fn a_certificate_server() {
+    if !needs(&["openssl"]) {
+        return;
+    }
+    let home = Home::new();
+    let (key, certificate) = (home.path().join("key.pem"), home.path().join("certificate.pem"));
+    let files = ["-keyout", text(&key), "-out", text(&certificate)];
+    let make = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost"];
+    tool("openssl", &[&make[..], &files].concat());
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-alpn", "sockeye-host/1"]);
+    command.args(["-cert", text(&certificate), "-key", text(&key)]);
+    let mut server = Running::start(command);
+    let address = loop {
+        let line = server.next_line().expect("where it listens");
+        if let Some(address) = line.strip_prefix("ACCEPT ") {
+            break address.trim().to_owned();
+        }
+    };
+    let endpoint = format!("tls://{address}");
+    let output = home.run(&["exec", &endpoint, "-n", "--", "true"], b"");
+    let line = output.assert_one_line(255);
+    assert!(line.contains("a TLS without raw Ed25519 keys"), "{line}");
+}
+
+/// Fault 48: TLS where a plain conversation was expected: both clients say what they met.
 #[test]
 fn tls_servers_for_others() {
     let host = Host::start();
     let endpoint = host.tls.replace("tls:", "tcp:");
     let output = host.home.run(&["exec", &endpoint, "--", "true"], b"");
     let line = output.assert_one_line(255);
-    assert!(line.contains("truncated") || line.contains("connection"), "{line}");
+    assert!(line.contains("the server speaks TLS"), "{line}");
+    let output = host.home.run(&["connect", &endpoint], b"hello there\n");
+    assert_eq!((output.code, &output.stdout[..2]), (Some(1), &[21, 3][..]), "{output:?}");
+    assert!(output.stderr.contains("the peer speaks TLS"), "{output:?}");
     let why = host.server.wait_for("rejected")["why"].to_string();
     assert!(why.contains("plain text"), "{why}");
 }

@@ -1,13 +1,14 @@
 //! How a server ends: drain, cut, at once; and how it reads its lists again.
 
-use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::Instant;
 
 use rustix::process::Signal;
+use sockeye_limits as limits;
 
 use crate::harness::conn::inet;
-use crate::harness::process::{children_of, state_of, throughout};
+use crate::harness::process::{self, children_of, state_of};
+use crate::harness::remote::Host;
 use crate::harness::{Conn, MODELS, PARALLEL_MODELS, eventually, serve};
 
 /// L5: SIGTERM and SIGINT let an open connection finish, take no new one, and exit 0.
@@ -92,6 +93,25 @@ fn second_signal() {
     }
 }
 
+/// L5: a second signal waits for no worker process, not even for one that cannot leave.
+#[test]
+fn second_signal_and_stopped_workers() {
+    let mut host = Host::start();
+    let _conn = Conn::dial(&host.unix).unwrap();
+    host.server.wait_for("authenticated");
+    for worker in children_of(host.server.pid()) {
+        process::signal(worker, Signal::STOP);
+        // The kernel wakes what was stopped when its server has gone, not what is about to stop.
+        eventually("it has stopped", || state_of(worker) == Some('T'));
+    }
+    host.server.signal(Signal::TERM);
+    host.server.wait_for("draining");
+    let began = Instant::now();
+    host.server.signal(Signal::TERM);
+    assert_eq!(host.server.wait().code(), Some(1));
+    assert!(began.elapsed() < limits::SESSION_EXIT / 2, "it waited {:?}", began.elapsed());
+}
+
 /// Fault 33, L5: SIGTERM under load: what was begun is finished, byte for byte.
 #[test]
 fn row_33_term_under_load() {
@@ -162,19 +182,19 @@ fn row_33_many_hups() {
 #[test]
 fn drain_serves_to_the_last() {
     for model in PARALLEL_MODELS {
-        let mut server = serve("upper").at("tcp").model(model).args(&["--drain", "700ms"]).start();
+        let mut server = serve("upper").at("tcp").model(model).args(&["--drain", "1m"]).start();
         let mut conn = server.dial();
         conn.ask(b"x", 1);
         server.signal(Signal::TERM);
         server.wait_for("draining");
-        let mut answered = 0;
-        throughout(Duration::from_millis(300), || {
+        for _ in 0..500 {
             assert_eq!(conn.ask(b"x", 1), b"X");
-            answered += 1;
-        });
-        assert!(answered > 0);
+        }
+        assert!(server.is_alive(), "it waits for the connection");
+        conn.finish();
+        assert_eq!(conn.take_all(), b"");
         assert_eq!(server.wait().code(), Some(0));
-        // Whoever goes on writing now learns of the end.
-        eventually("the connection is gone", || conn.write_all(b"x").is_err());
+        let drained = server.wait_for("drained");
+        assert_eq!((&drained["served"], &drained["cut"]), (&1.into(), &0.into()), "{drained}");
     }
 }

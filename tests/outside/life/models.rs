@@ -225,3 +225,24 @@ fn event_loops_share_evenly() {
         assert!(most - least <= 40 / loops / 2, "evenly: {shares:?}");
     }
 }
+
+/// M3, L5: a worker that is replaced after a reload answers what it has taken (the model test's seeds
+/// 1464 and 3477): datagrams one after another, and lists read anew in the midst.
+#[test]
+fn reload_loses_no_datagram() {
+    for transport in ["udp", "unixgram"] {
+        let server = serve("upper").at(transport).model("process").start();
+        let gram = server.gram();
+        std::thread::scope(|scope| {
+            let reloads = scope.spawn(|| {
+                for before in 0..40 {
+                    server.signal(Signal::HUP);
+                    eventually("reloaded", || server.count("reloaded") > before);
+                }
+            });
+            while !reloads.is_finished() {
+                assert_eq!(gram.ask(b"on its way"), b"ON ITS WAY", "{transport}");
+            }
+        });
+    }
+}

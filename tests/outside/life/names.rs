@@ -165,14 +165,8 @@ fn row_23_denied() {
     let dir = launch.file("unused", "").with_file_name("closed");
     std::fs::create_dir(&dir).unwrap();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o555)).unwrap();
-    let mut second = serve("upper").on(&format!("unix:{}/s", dir.display()));
-    if rustix::process::geteuid().is_root() {
-        // Root may write everywhere; without its capabilities it may not.
-        if !crate::harness::needs(&["setpriv"]) {
-            return;
-        }
-        second = second.via(&["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"]);
-    }
+    let Some(launcher) = crate::harness::process::unprivileged() else { return };
+    let second = serve("upper").on(&format!("unix:{}/s", dir.display())).via(launcher);
     let line = refused(&second);
     assert!(line.contains("permission") || line.contains("denied"), "{line}");
 }

@@ -1,6 +1,6 @@
 //! Bad input: exit 2, one line on stderr, which says what was wrong and what is right (Q1, Q4).
 
-use crate::harness::run;
+use crate::harness::{run, serve};
 
 /// Runs `sockeye serve` with these words, which are wrong.
 fn wrong(words: &[&str]) -> String {
@@ -39,6 +39,29 @@ fn endpoints() {
         let line = wrong(&["upper", endpoint]);
         assert!(line.contains(right), "{endpoint:?}: {line}");
     }
+}
+
+/// Q1, L7: an option that a service cannot keep is refused by its name, before anything listens: who
+/// limits what can be done must not be let down in silence.
+#[test]
+fn options_of_others() {
+    for (words, right) in [
+        (
+            &["command", "--accept-env", "X"][..],
+            "command has no --accept-env: it is an option of host",
+        ),
+        (&["command", "--privileges"], "command has no --privileges"),
+        (&["command", "--root", "/srv"], "command has no --root"),
+        (&["command", "--read-only"], "command has no --read-only"),
+        (&["command", "unix:./s", "--authorized-keys", "f"], "host and tls://"),
+        (&["upper", "--host-key", "f"], "upper has no --host-key"),
+        (&["echo", "tls://127.0.0.1:0", "--audit", "f"], "host and command"),
+    ] {
+        let line = wrong(words);
+        assert!(line.contains(right), "{words:?}: {line}");
+    }
+    // The environment is for all servers of a user.
+    serve("command").at("unix").env("SOCKEYE_ACCEPT_ENV", "X").start();
 }
 
 /// Q1: every option's wrong values.

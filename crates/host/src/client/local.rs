@@ -2,7 +2,8 @@
 //!
 //! O_NONBLOCK belongs to the open file, which a shell shares with us, so it must not be set on what
 //! we were given: pipes and terminals are opened anew through /proc, sockets are asked call by call.
-//! A regular file never makes anybody wait, so it is read and written in place.
+//! Where that is not allowed, as with what another user has made, a thread does the waiting. A regular
+//! file never makes anybody wait, so it is read and written in place.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,45 +17,53 @@ use sockeye_net::shown::StreamEscaper;
 use sockeye_net::sys::watch::Watched;
 use tokio::io::Interest;
 
-/// A descriptor that can be waited for, or one that need not be.
-enum Place {
+use super::lent::{Reader, Writer};
+
+/// A descriptor that can be waited for, or one that need not be. `T` does the waiting where the
+/// event loop cannot.
+enum Place<T> {
     /// Opened anew, non-blocking.
     Watched(Watched<File>),
     /// A socket, asked with MSG_DONTWAIT.
     Socket(Watched<OwnedFd>),
-    /// A file, or something that the system does not let us open again: calls take as long as they
-    /// take.
+    /// A file, or a device like /dev/null: calls do not wait for anybody.
     Plain(File),
+    /// Something that the system does not let us open again, such as another user's terminal, or a
+    /// pipe that another user has made.
+    Lent(T),
 }
 
-impl Place {
-    fn open(fd: impl AsFd, interest: Interest) -> io::Result<Place> {
-        let fd = fd.as_fd().try_clone_to_owned()?;
-        let file = File::from(fd);
+impl<T> Place<T> {
+    fn open(
+        fd: impl AsFd,
+        interest: Interest,
+        lend: impl FnOnce(File) -> io::Result<T>,
+    ) -> io::Result<Place<T>> {
+        let file = File::from(fd.as_fd().try_clone_to_owned()?);
         let kind = file.metadata()?.file_type();
         if kind.is_socket() {
             return Ok(Place::Socket(Watched::new(Arc::new(file.into()), interest)?));
         }
-        if kind.is_fifo() || kind.is_char_device() {
-            let again = OpenOptions::new()
-                .read(interest.is_readable())
-                .write(interest.is_writable())
-                .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
-                .open(format!("/proc/self/fd/{}", file.as_raw_fd()));
-            // Another user's terminal, a pipe whose readers have gone, /dev/null, which no event
-            // loop takes: all of these work as they are.
-            if let Ok(again) = again
-                && let Ok(watched) = Watched::new(Arc::new(again), interest)
-            {
-                return Ok(Place::Watched(watched));
-            }
+        if kind.is_file() || kind.is_dir() || kind.is_block_device() {
+            return Ok(Place::Plain(file));
         }
-        Ok(Place::Plain(file))
+        let again = OpenOptions::new()
+            .read(interest.is_readable())
+            .write(interest.is_writable())
+            .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
+            .open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let Ok(again) = again else { return lend(file).map(Place::Lent) };
+        match Watched::new(Arc::new(again), interest) {
+            Ok(watched) => Ok(Place::Watched(watched)),
+            // epoll_ctl(2): EPERM says that a descriptor never makes anybody wait.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Place::Plain(file)),
+            Err(_) => lend(file).map(Place::Lent),
+        }
     }
 }
 
 /// Where standard input comes from.
-pub struct Input(Place);
+pub struct Input(Place<Reader>);
 
 impl Input {
     /// The input behind a descriptor.
@@ -62,7 +71,7 @@ impl Input {
     /// # Errors
     /// As dup(2) and fstat(2).
     pub fn new(fd: impl AsFd) -> io::Result<Input> {
-        Ok(Input(Place::open(fd, Interest::READABLE)?))
+        Ok(Input(Place::open(fd, Interest::READABLE, Reader::new)?))
     }
 
     /// Reads once; 0 is the end. Cancel-safe.
@@ -72,6 +81,7 @@ impl Input {
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             Place::Plain(file) => file.read(buffer),
+            Place::Lent(reader) => reader.read(buffer).await,
             Place::Watched(watched) => loop {
                 let mut ready = watched.readable().await?;
                 match watched.get().read(buffer) {
@@ -103,7 +113,7 @@ pub struct Output {
 }
 
 enum To {
-    Place(Place),
+    Place(Place<Writer>),
     Memory(Vec<u8>),
 }
 
@@ -113,7 +123,7 @@ impl Output {
     /// # Errors
     /// As dup(2) and fstat(2).
     pub fn new(fd: impl AsFd) -> io::Result<Output> {
-        let to = To::Place(Place::open(fd, Interest::WRITABLE)?);
+        let to = To::Place(Place::open(fd, Interest::WRITABLE, Writer::new)?);
         Ok(Output { to, escaper: None, pending: Vec::new() })
     }
 
@@ -183,26 +193,34 @@ impl Output {
     pub async fn flush(&mut self) -> io::Result<()> {
         let To::Place(place) = &mut self.to else { return Ok(()) };
         while !self.pending.is_empty() {
-            match place {
-                Place::Watched(watched) => watched.writable().await?.clear_ready(),
-                Place::Socket(watched) => watched.writable().await?.clear_ready(),
-                Place::Plain(_) => {}
-            }
-            let n = write_now(place, &self.pending)?;
+            let n = match place {
+                Place::Lent(writer) => writer.write(&self.pending).await?,
+                Place::Watched(watched) => {
+                    watched.writable().await?.clear_ready();
+                    write_now(place, &self.pending)?
+                }
+                Place::Socket(watched) => {
+                    watched.writable().await?.clear_ready();
+                    write_now(place, &self.pending)?
+                }
+                Place::Plain(_) => write_now(place, &self.pending)?,
+            };
             self.pending.drain(..n);
         }
         Ok(())
     }
 }
 
-/// Writes as much as is taken without waiting; of a plain file, everything.
-fn write_now(place: &mut Place, bytes: &[u8]) -> io::Result<usize> {
+/// Writes as much as is taken without waiting: of a plain file everything, of what a thread writes
+/// nothing.
+fn write_now(place: &mut Place<Writer>, bytes: &[u8]) -> io::Result<usize> {
     let mut done = 0;
     while done < bytes.len() {
         let rest = &bytes[done..];
         let wrote = match place {
             Place::Watched(watched) => watched.get().write(rest),
             Place::Plain(file) => file.write(rest),
+            Place::Lent(_) => break,
             Place::Socket(watched) => {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 rustix::net::send(watched.get(), rest, flags).map_err(Into::into)
@@ -229,12 +247,28 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
     }
 
+    fn numbers(count: u32) -> Vec<u8> {
+        (0..count).map(|n| (n % 251) as u8).collect()
+    }
+
+    async fn read_to_end(mut input: Input) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 3];
+        loop {
+            let n = input.read(&mut buffer).await.unwrap();
+            if n == 0 {
+                return bytes;
+            }
+            bytes.extend_from_slice(&buffer[..n]);
+        }
+    }
+
     /// X3: a full pipe holds the writer up without a busy loop, nothing is lost, and the descriptor
     /// that we were given stays as it was.
     #[test]
     fn full_pipe() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let sent: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let sent = numbers(1_000_000);
         let expected = sent.clone();
         let read = std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -270,18 +304,71 @@ mod tests {
             for (fd, expected) in
                 [(pipe.as_fd(), "pipe"), (socket.as_fd(), "socket"), (file.as_fd(), "file")]
             {
-                let mut input = Input::new(fd).unwrap();
-                let mut bytes = Vec::new();
-                let mut buffer = [0; 3];
-                loop {
-                    let n = input.read(&mut buffer).await.unwrap();
-                    if n == 0 {
-                        break;
-                    }
-                    bytes.extend_from_slice(&buffer[..n]);
-                }
+                let bytes = read_to_end(Input::new(fd).unwrap()).await;
                 assert_eq!(bytes, expected.as_bytes());
             }
+        });
+    }
+
+    /// X3: files, and devices that never make anybody wait, need nobody who waits for them.
+    #[test]
+    fn plain() {
+        let lend = |_| -> io::Result<()> { panic!("it does not wait for anybody") };
+        runtime().block_on(async {
+            for device in ["/dev/null", "/dev/zero", "/proc/self/exe"] {
+                let place = Place::open(File::open(device).unwrap(), Interest::READABLE, lend);
+                assert!(matches!(place, Ok(Place::Plain(_))), "{device}");
+            }
+        });
+    }
+
+    /// X3: what cannot be opened again is read and written by a thread: an input that is silent
+    /// and an output that is full hold up nobody else, and nothing is lost by a wait that is given
+    /// up.
+    #[test]
+    fn lent() {
+        let (pipe, mut into_pipe) = io::pipe().unwrap();
+        let (mut from_pipe, full) = io::pipe().unwrap();
+        let file = |fd: OwnedFd| File::from(fd);
+        let sent = numbers(1_000_000);
+        runtime().block_on(async {
+            let mut input = Input(Place::Lent(Reader::new(file(pipe.into())).unwrap()));
+            let to = To::Place(Place::Lent(Writer::new(file(full.into())).unwrap()));
+            let mut output = Output { to, escaper: None, pending: Vec::new() };
+            assert!(!output.write(&sent).unwrap());
+            let mut buffer = [0; 9];
+            for _ in 0..3 {
+                tokio::select! {
+                    biased;
+                    read = input.read(&mut buffer) => panic!("{read:?}"),
+                    wrote = output.flush() => panic!("{wrote:?}"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            into_pipe.write_all(b"later").unwrap();
+            drop(into_pipe);
+            assert_eq!(read_to_end(input).await, b"later");
+            let read = std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                from_pipe.read_to_end(&mut bytes).map(|_| bytes)
+            });
+            output.finish().await.unwrap();
+            drop(output);
+            assert!(read.join().unwrap().unwrap() == sent);
+        });
+    }
+
+    /// Q1: the reader of an output has gone: a thread tells it as well.
+    #[test]
+    fn lent_and_closed() {
+        let (reader, full) = io::pipe().unwrap();
+        drop(reader);
+        runtime().block_on(async {
+            let to = To::Place(Place::Lent(Writer::new(File::from(OwnedFd::from(full))).unwrap()));
+            let mut output = Output { to, escaper: None, pending: Vec::new() };
+            output.write(b"x").unwrap();
+            let error = output.finish().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         });
     }
 }

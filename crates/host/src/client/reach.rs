@@ -31,7 +31,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 pub enum FirstContact<'a> {
     /// Nobody can be asked.
     Refuse,
-    /// The key with this fingerprint is trusted from now on, and no other.
+    /// The key with this fingerprint is trusted from now on, and no other, known or not.
     Pinned(Fingerprint),
     /// Somebody is asked: the server's name, the fingerprint of its key.
     Ask(&'a mut dyn FnMut(&str, &Fingerprint) -> bool),
@@ -242,8 +242,11 @@ impl Reach<'_> {
         let (host, port) = self.name();
         let known = known::read(self.known_hosts);
         let known = known.map_err(|error| ReachError::List(error.to_string()))?;
-        let (lines, name) = (known.clone(), host.clone());
-        let expect = Expect::judge(move |key| lines.judge(&name, port, key) == Verdict::Known);
+        let (lines, name, pinned) = (known.clone(), host.clone(), self.pinned());
+        let expect = Expect::judge(move |key| {
+            lines.judge(&name, port, key) == Verdict::Known
+                && pinned.is_none_or(|pinned| pinned == key.fingerprint())
+        });
         let signer = key.signer(self.passphrase)?;
         let proved = match self.handshake(&signer, alpn, expect).await? {
             Ok(stream) => return Ok(stream),
@@ -279,7 +282,16 @@ impl Reach<'_> {
         }
     }
 
-    /// Decides about a key that is not known as this server's; one that is accepted is remembered.
+    /// The one key that may be the server's, known or not.
+    fn pinned(&self) -> Option<Fingerprint> {
+        match self.first_contact {
+            FirstContact::Pinned(fingerprint) => Some(fingerprint),
+            _ => None,
+        }
+    }
+
+    /// Decides about a key that is not known as this server's, or known and not the pinned one; one
+    /// that is accepted is remembered.
     fn meet(
         &mut self,
         host: &str,
@@ -291,7 +303,10 @@ impl Reach<'_> {
         let name = display_name(host, port);
         let file = shown::bytes(self.known_hosts.as_os_str().as_encoded_bytes());
         match verdict {
-            Verdict::Known => return Ok(()),
+            Verdict::Known => {
+                let expected = self.pinned().unwrap_or(new);
+                return Err(ReachError::NotPinned { host: name, new, expected });
+            }
             Verdict::Changed { line, old } => {
                 return Err(ReachError::Changed { host: name, old: *old, new, line: *line, file });
             }

@@ -3,20 +3,16 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::ready;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sockeye_limits as limits;
-use sockeye_wire::{
-    Client, Ended, Failure, HEADER, Misuse, ProtocolError, Run, Signal, ToClient, WindowSize,
-};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
+use sockeye_net::Pages;
+use sockeye_wire::files::Transfer;
+use sockeye_wire::{Client, Ended, Failure, HEADER, Misuse, ProtocolError, Run, Signal, ToClient};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{sleep, timeout};
 
+use super::controls::{Control, Controls};
 use super::local::{Input, Output};
 use crate::server::PROGRAM;
 
@@ -41,15 +37,9 @@ pub enum CallError {
     /// What was asked for cannot be sent.
     #[error(transparent)]
     Request(#[from] Misuse),
-}
-
-/// What happens here and is for the command there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// A signal.
-    Signal(Signal),
-    /// The window has this size now.
-    Resize(WindowSize),
+    /// Somebody wants us to end, whatever the command does.
+    #[error("the command was given up: the same signal came {} times", limits::IMPATIENCE)]
+    GivenUp(Signal),
 }
 
 /// Our side of one command.
@@ -61,7 +51,7 @@ pub struct Local<'a> {
     /// Where its standard error goes.
     pub stderr: &'a mut Output,
     /// Signals and window sizes.
-    pub controls: &'a mut mpsc::Receiver<Control>,
+    pub controls: &'a mut Controls,
 }
 
 /// A connection to a server.
@@ -69,18 +59,12 @@ pub struct Remote<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     link: Link,
+    /// The process number of the last command, at the server.
+    pid: u32,
 }
 
-/// Our end of the protocol, shared by those who read and those who write.
-struct Link {
-    machine: Mutex<Client>,
-    since: Instant,
-    out: Mutex<Vec<u8>>,
-    /// There is something to write, or room for input.
-    wake: Notify,
-    /// The process number of the last command, at the server.
-    pid: AtomicU32,
-}
+/// Our end of the protocol.
+type Link = crate::link::Link<Client>;
 
 /// What one look at what came has given.
 enum Step {
@@ -90,73 +74,61 @@ enum Step {
 }
 
 impl Link {
-    fn machine(&self) -> MutexGuard<'_, Client> {
-        // Every call on the machine is whole: a panic elsewhere does not spoil it.
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn say(
-        &self,
-        what: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<(), Misuse>,
-    ) -> Result<(), Misuse> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        what(&mut self.machine(), &mut out)?;
-        self.wake.notify_one();
-        Ok(())
-    }
-
     /// What had to wait may be sent now.
     fn expire(&self) -> Result<(), ProtocolError> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        self.machine().expire(self.since.elapsed(), &mut out)?;
-        self.wake.notify_one();
-        Ok(())
+        self.say(|machine, out| machine.expire(self.now(), out))
     }
 
-    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), CallError> {
-        let out = std::mem::take(&mut *self.out.lock().unwrap_or_else(PoisonError::into_inner));
-        if !out.is_empty() {
-            writer.write_all(&out).await.map_err(CallError::Connection)?;
-            writer.flush().await.map_err(CallError::Connection)?;
-        }
-        Ok(())
-    }
-
-    /// Reads once; the end of the stream is an error but between two commands.
-    async fn fill(&self, reader: &mut (impl AsyncRead + Unpin)) -> Result<(), CallError> {
-        let read = std::future::poll_fn(|cx| {
-            let mut machine = self.machine();
-            let mut space = ReadBuf::new(machine.space());
-            ready!(Pin::new(&mut *reader).poll_read(cx, &mut space))?;
-            let n = space.filled().len();
-            machine.filled(n);
-            Ok::<_, io::Error>(n).into()
-        });
-        match read.await {
-            Ok(0) => {
+    /// Reads once; the end of the stream is an error.
+    async fn read(&self, reader: &mut (impl AsyncRead + Unpin)) -> Result<(), CallError> {
+        match self.fill(reader).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
                 self.machine().end()?;
                 Err(CallError::Connection(io::ErrorKind::UnexpectedEof.into()))
             }
-            Ok(_) => Ok(()),
             Err(error) => Err(CallError::Connection(error)),
         }
     }
 
+    /// The server's Hello, which is due in the time of P-L3.
+    async fn hear_hello(&self, reader: &mut (impl AsyncRead + Unpin)) -> Result<(), CallError> {
+        loop {
+            let (heard, due) = {
+                let mut machine = self.machine();
+                (machine.next(self.now())?.is_some(), machine.deadline())
+            };
+            if heard {
+                return Ok(());
+            }
+            let left = due.map_or(Duration::ZERO, |due| due.saturating_sub(self.now()));
+            match timeout(left, self.read(reader)).await {
+                Ok(read) => read?,
+                Err(_) => self.expire()?,
+            }
+        }
+    }
+
     /// Takes what came, until our streams are full or the command is over.
-    fn take(&self, stdout: &mut Output, stderr: &mut Output) -> Result<Option<Step>, CallError> {
+    fn take(
+        &self,
+        stdout: &mut Output,
+        stderr: &mut Output,
+        at: &mut u32,
+    ) -> Result<Option<Step>, CallError> {
         let mut machine = self.machine();
         let mut step = None;
-        while let Some(message) = machine.next(self.since.elapsed())? {
+        while let Some(message) = machine.next(self.now())? {
             let all = match message {
                 ToClient::Stdout(bytes) => stdout.write(bytes).map_err(CallError::Output)?,
                 ToClient::Stderr(bytes) => stderr.write(bytes).map_err(CallError::Output)?,
                 ToClient::Ended(ended) => return Ok(Some(Step::Over(Ok(ended)))),
                 ToClient::Failed(failure) => return Ok(Some(Step::Over(Err(failure)))),
                 ToClient::Started { pid } => {
-                    self.pid.store(pid, Ordering::Relaxed);
+                    *at = pid;
                     true
                 }
-                ToClient::Hello(_) | ToClient::StdinClosed => true,
+                ToClient::Hello(_) | ToClient::StdinClosed | ToClient::Ready => true,
             };
             if !all {
                 step = Some(Step::Flush);
@@ -176,30 +148,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
     /// None that a peer causes.
     pub fn new(stream: S) -> Result<Remote<S>, CallError> {
         let (reader, writer) = tokio::io::split(stream);
-        let link = Link {
-            machine: Mutex::new(Client::new(Duration::ZERO)),
-            since: Instant::now(),
-            out: Mutex::default(),
-            wake: Notify::new(),
-            pid: AtomicU32::new(0),
-        };
+        let link = Link::new(Client::new(Duration::ZERO));
         link.say(|machine, out| machine.hello(PROGRAM, out))?;
-        Ok(Remote { reader, writer, link })
+        Ok(Remote { reader, writer, link, pid: 0 })
     }
 
     /// Says hello and waits for the server's: then it is known that it let us in.
     ///
     /// # Errors
-    /// [`CallError::Connection`] and [`CallError::Protocol`].
+    /// [`CallError::Connection`], and [`CallError::Protocol`] also where the Hello does not come
+    /// within [`limits::HELLO_TIME`].
     pub async fn greet(&mut self) -> Result<(), CallError> {
-        let Remote { reader, writer, link } = self;
-        link.write(writer).await?;
-        loop {
-            let hello = link.machine().next(link.since.elapsed())?.is_some();
-            if hello {
-                return Ok(());
-            }
-            link.fill(reader).await?;
+        let Remote { reader, writer, link, .. } = self;
+        tokio::select! {
+            heard = link.hear_hello(reader) => heard,
+            failed = write_and_wait(link, writer) => Err(never(failed)),
         }
     }
 
@@ -208,28 +171,71 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
     /// # Errors
     /// [`CallError`]; after all but [`CallError::Failed`] the connection is of no more use.
     pub async fn run(&mut self, run: &Run, local: Local<'_>) -> Result<Ended, CallError> {
-        let Remote { reader, writer, link } = self;
+        let Remote { reader, writer, link, pid } = self;
         let Local { stdin, stdout, stderr, controls } = local;
+        controls.begin();
         link.say(|machine, out| machine.run(run, out))?;
         let over = tokio::select! {
-            over = receive(link, reader, stdout, stderr) => over?,
+            over = receive(link, reader, stdout, stderr, pid) => over?,
             failed = send_or_listen(link, writer, stdin) => return Err(failed),
             failed = control(link, controls) => return Err(never(failed)),
         };
-        stdout.finish().await.map_err(CallError::Output)?;
-        stderr.finish().await.map_err(CallError::Output)?;
+        let finish = async {
+            stdout.finish().await?;
+            stderr.finish().await
+        };
+        tokio::select! {
+            finished = finish => finished.map_err(CallError::Output)?,
+            // Where nobody reads our output, it is us who are to end.
+            failed = control(link, controls) => return Err(never(failed)),
+        }
         over.map_err(CallError::Failed)
+    }
+
+    /// Asks for a transfer, in the place of a command. From the server's assent on the stream is its:
+    /// both halves, and what has come on it already.
+    ///
+    /// # Errors
+    /// As [`run`](Remote::run).
+    pub(crate) async fn transfer(
+        self,
+        transfer: &Transfer,
+    ) -> Result<(ReadHalf<S>, WriteHalf<S>, Vec<u8>), CallError> {
+        let Remote { mut reader, mut writer, link, .. } = self;
+        link.say(|machine, out| machine.transfer(transfer, out))?;
+        link.write(&mut writer).await.map_err(CallError::Connection)?;
+        loop {
+            let answer = {
+                let mut machine = link.machine();
+                match machine.next(link.now())? {
+                    Some(ToClient::Ready) => Some(Ok(())),
+                    Some(ToClient::Failed(failure)) => Some(Err(failure)),
+                    Some(_) => continue,
+                    None => None,
+                }
+            };
+            match answer {
+                Some(Ok(())) => return Ok((reader, writer, link.into_machine().into_rest())),
+                Some(Err(failure)) => return Err(CallError::Failed(failure)),
+                None => link.read(&mut reader).await?,
+            }
+        }
     }
 
     /// The process number of the last command, at the server; 0 where none has started.
     pub fn pid(&self) -> u32 {
-        self.link.pid.load(Ordering::Relaxed)
+        self.pid
     }
 
     /// Ends the connection between two commands: our end, then the server's.
     pub async fn close(mut self) {
+        let Remote { writer, link, .. } = &mut self;
+        let end = async {
+            link.write(writer).await?;
+            writer.shutdown().await
+        };
         // Nothing is lost where it fails: the last command is over.
-        let _ = self.writer.shutdown().await;
+        let _ = timeout(limits::LINGER_TIME, end).await;
     }
 }
 
@@ -245,17 +251,27 @@ async fn receive(
     reader: &mut (impl AsyncRead + Unpin),
     stdout: &mut Output,
     stderr: &mut Output,
+    pid: &mut u32,
 ) -> Result<Result<Ended, Failure>, CallError> {
     loop {
-        match link.take(stdout, stderr)? {
+        match link.take(stdout, stderr, pid)? {
             Some(Step::Over(over)) => return Ok(over),
             Some(Step::Flush) => {
                 stdout.flush().await.map_err(CallError::Output)?;
                 stderr.flush().await.map_err(CallError::Output)?;
             }
-            None => link.fill(reader).await?,
+            None => link.read(reader).await?,
         }
     }
+}
+
+/// Writes what was said, and no more.
+async fn write_and_wait(
+    link: &Link,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> Result<Infallible, CallError> {
+    link.write(writer).await.map_err(CallError::Connection)?;
+    std::future::pending().await
 }
 
 /// As [`send`]. Where the server takes no more, what it said before it went says more than our own
@@ -278,12 +294,12 @@ async fn send(
     writer: &mut (impl AsyncWrite + Unpin),
     mut stdin: Option<&mut Input>,
 ) -> Result<Infallible, CallError> {
-    let mut buffer = Vec::new();
-    if stdin.is_some() {
-        buffer.resize(HEADER + limits::INPUT_CHUNK, 0);
-    }
+    let mut buffer = match stdin {
+        Some(_) => Pages::behind(HEADER, limits::INPUT_CHUNK),
+        None => Pages::default(),
+    };
     loop {
-        link.write(writer).await?;
+        link.write(writer).await.map_err(CallError::Connection)?;
         let (room, open) = {
             let machine = link.machine();
             (machine.stdin_room().min(limits::INPUT_CHUNK), machine.stdin_is_open())
@@ -293,7 +309,7 @@ async fn send(
         }
         let read = async {
             match &mut stdin {
-                Some(input) if room > 0 => input.read(&mut buffer[HEADER..HEADER + room]).await,
+                Some(input) if room > 0 => input.read(&mut buffer[..room]).await,
                 _ => std::future::pending().await,
             }
         };
@@ -308,9 +324,8 @@ async fn send(
                     let header = link.machine().stdin_header(n);
                     // The command may have stopped reading since the room was looked at.
                     let Ok(header) = header else { continue };
-                    buffer[..HEADER].copy_from_slice(&header);
-                    writer.write_all(&buffer[..HEADER + n]).await.map_err(CallError::Connection)?;
-                    writer.flush().await.map_err(CallError::Connection)?;
+                    let sent = link.send(writer, buffer.with_header(&header, n)).await;
+                    sent.map_err(CallError::Connection)?;
                 }
                 Err(error) => return Err(CallError::Input(error)),
             }
@@ -319,31 +334,26 @@ async fn send(
 }
 
 /// Passes signals and window sizes on, and whatever had to wait.
-async fn control(
-    link: &Link,
-    controls: &mut mpsc::Receiver<Control>,
-) -> Result<Infallible, CallError> {
-    let mut open = true;
+async fn control(link: &Link, controls: &mut Controls) -> Result<Infallible, CallError> {
     loop {
         let due = link.machine().deadline();
         let wait = async {
             match due {
-                Some(due) => sleep(due.saturating_sub(link.since.elapsed())).await,
+                Some(due) => sleep(due.saturating_sub(link.now())).await,
                 None => std::future::pending().await,
             }
         };
+        let now = || link.now();
         tokio::select! {
-            control = controls.recv(), if open => match control {
-                Some(Control::Signal(signal)) => {
-                    let now = link.since.elapsed();
-                    // A command that has just ended hears no more.
-                    let _ = link.say(|machine, out| machine.signal(signal, now, out));
+            // A command that has just ended hears no more.
+            control = controls.next() => match control {
+                Ok(Control::Signal(signal)) => {
+                    let _ = link.say(|machine, out| machine.signal(signal, now(), out));
                 }
-                Some(Control::Resize(size)) => {
-                    let now = link.since.elapsed();
-                    let _ = link.say(|machine, out| machine.resize(size, now, out));
+                Ok(Control::Resize(size)) => {
+                    let _ = link.say(|machine, out| machine.resize(size, now(), out));
                 }
-                None => open = false,
+                Err(signal) => return Err(CallError::GivenUp(signal)),
             },
             () = wait => link.expire()?,
         }

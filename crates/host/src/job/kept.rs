@@ -3,29 +3,45 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Stdio;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use sockeye_limits as limits;
 use sockeye_net::sys::pass;
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::ends::ChildEnds;
 use super::error::StartError;
 use super::keeper::{Line, MARK, Order, Report};
 use super::plan::{Confinement, Exit, Plan};
-use super::reaper;
+use super::{reaper, undertaker};
 
 /// A command whose parent is a keeper. Dropped, it hangs up, and the keeper ends all.
 #[derive(Debug)]
 pub(super) struct Kept {
-    keeper: Child,
+    keeper: Keeper,
     control: Line,
     pid: u32,
     exit: Option<Exit>,
     detached: bool,
+}
+
+/// The keeper itself. Dropped, it is waited for elsewhere: nobody knows when it ends.
+#[derive(Debug)]
+struct Keeper(Option<Child>);
+
+impl Keeper {
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it is taken only when this is dropped")
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(undertaker::bury);
+    }
 }
 
 impl Kept {
@@ -86,7 +102,7 @@ impl Kept {
         let patience: Duration = limits::TREE_END_TIME + limits::KEEPER_TIME;
         if timeout(patience, self.gone()).await.is_err() {
             // It is stopped, or stuck in the kernel.
-            let _ = self.keeper.kill().await;
+            let _ = self.keeper.child().kill();
         }
     }
 
@@ -99,7 +115,7 @@ impl Kept {
 
     fn spare(&mut self) {
         self.detached = true;
-        reaper::spare_processes(self.keeper.id().map(u32::cast_signed));
+        reaper::spare_processes([self.keeper.child().id().cast_signed()]);
     }
 
     /// Waits until the keeper has gone; keeps what it still has to say.
@@ -109,13 +125,15 @@ impl Kept {
                 self.exit = Some(exit);
             }
         }
-        // It may have been reaped already, where this process is a reaper itself.
-        let _ = self.keeper.wait().await;
+        // It has said its last word. Where it cannot be waited for, it has been already.
+        while matches!(self.keeper.child().try_wait(), Ok(None)) {
+            sleep(limits::TREE_PAUSE).await;
+        }
     }
 }
 
-fn hire(arguments: &[&OsStr]) -> Result<(Child, Line), StartError> {
-    let start = || -> io::Result<(Child, Line)> {
+fn hire(arguments: &[&OsStr]) -> Result<(Keeper, Line), StartError> {
+    let start = || -> io::Result<(Keeper, Line)> {
         let (ours, theirs) = pass::pair()?;
         let line = Line::new(ours)?;
         let keeper = Command::new("/proc/self/exe")
@@ -128,7 +146,7 @@ fn hire(arguments: &[&OsStr]) -> Result<(Child, Line), StartError> {
             // Ctrl-C at the terminal is for the server: it decides what becomes of its commands.
             .process_group(0)
             .spawn()?;
-        Ok((keeper, line))
+        Ok((Keeper(Some(keeper)), line))
     };
     start().map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => StartError::TooManyProcesses,

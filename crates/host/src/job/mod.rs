@@ -24,12 +24,15 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod undertaker;
 
 use std::ffi::OsStr;
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
+use tokio::time::timeout;
 
 use ends::{ChildEnds, OwnEnds};
 use kept::Kept;
@@ -131,6 +134,11 @@ impl Job {
             Command::Own(own) => own.wait().await,
             Command::Kept(kept) => kept.wait().await,
         }
+    }
+
+    /// How the command itself ended, where that is known by now.
+    pub async fn exit(&mut self) -> Option<Exit> {
+        timeout(Duration::ZERO, self.wait()).await.ok()?.ok()
     }
 
     /// Sends a signal to the command's process group; with a terminal, to its foreground group.

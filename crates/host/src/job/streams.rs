@@ -60,7 +60,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub(super) fn pipe(fd: OwnedFd) -> io::Result<Source> {
+    pub(crate) fn pipe(fd: OwnedFd) -> io::Result<Source> {
         let fd = Handle::new(fd, Interest::READABLE)?;
         Ok(Source { fd, terminal: false, ended: false })
     }

@@ -1,11 +1,15 @@
 //! The client's side of the plain form.
 
 use std::io;
+use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use sockeye_limits as limits;
+use sockeye_trust::hello;
 use sockeye_wire::plain::{PlainError, Reply, ReplyDecoder};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Why there is no reply.
 #[derive(Debug, Error)]
@@ -22,6 +26,9 @@ pub enum PlainCallError {
     /// What came is no reply.
     #[error(transparent)]
     Reply(#[from] PlainError),
+    /// The server speaks TLS.
+    #[error("the server speaks TLS, not the plain form. Use tls:// in the place of tcp://.")]
+    Tls,
     /// The server speaks something else.
     #[error("the server does not speak the plain form but {0}. Check the port.")]
     Stranger(String),
@@ -29,15 +36,24 @@ pub enum PlainCallError {
 
 /// Sends one command line and takes its reply. The connection may be used again.
 ///
+/// Where that fails or is given up, the connection is reset when it is closed, and the server ends
+/// the command: a mere end of sending would leave it waiting for an output that nobody wants
+/// (P-P10).
+///
 /// # Errors
 /// [`PlainCallError`].
-pub async fn ask<S>(stream: &mut S, line: &[u8]) -> Result<Reply, PlainCallError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub async fn ask(stream: &mut TcpStream, line: &[u8]) -> Result<Reply, PlainCallError> {
     if line.len() > limits::PLAIN_LINE_MAX || line.contains(&b'\n') {
         return Err(PlainCallError::Line);
     }
+    // The kernel does it even where this process is killed: SO_LINGER of socket(7).
+    set_socket_linger(&*stream, Some(Duration::ZERO)).map_err(io::Error::from)?;
+    let reply = exchange(stream, line).await?;
+    set_socket_linger(&*stream, None).map_err(io::Error::from)?;
+    Ok(reply)
+}
+
+async fn exchange(stream: &mut TcpStream, line: &[u8]) -> Result<Reply, PlainCallError> {
     let mut sent = line.to_vec();
     sent.push(b'\n');
     stream.write_all(&sent).await?;
@@ -50,9 +66,12 @@ where
             decoder.end()?;
             return Err(PlainError::Truncated.into());
         }
+        if first && hello::is_alert(&buffer[..n]) {
+            return Err(PlainCallError::Tls);
+        }
         let began_badly = first && !buffer[0].is_ascii_digit();
         if began_badly {
-            let shown = sockeye_trust::hello::describe(&buffer[..n.min(64)]);
+            let shown = hello::describe(&buffer[..n.min(64)]);
             return Err(PlainCallError::Stranger(shown));
         }
         first = false;

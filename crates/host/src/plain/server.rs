@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sockeye_limits as limits;
 use sockeye_net::Transport;
 use sockeye_serve::{Call, CommandNews, End, News, Offence, Service, Serving, Session, Side, Why};
@@ -14,41 +16,52 @@ use sockeye_wire::plain::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
+use super::presence::Presence;
+use crate::audit::{Audit, Beginning, Outcome};
 use crate::gate::Gate;
+use crate::gated::turn_away;
 use crate::job::{Confinement, Exit, Job, Plan, Program, Source, Stdio, become_reaper};
-use crate::rules::KEPT_ENV;
-use crate::server::turn_away;
+use crate::server::record;
 
 /// The server of the plain form.
 #[derive(Debug)]
-pub struct Command;
+pub struct Command {
+    audit: Option<PathBuf>,
+}
 
 impl Command {
-    /// The service.
-    pub fn service() -> Service {
-        Service::session("command", Arc::new(Command))
+    /// The service, and where each command is written down before it runs.
+    pub fn service(audit: Option<PathBuf>) -> Service {
+        Service::session("command", Arc::new(Command { audit }))
             .about("runs each line in a shell and answers with its status and output")
             .local_only()
+    }
+
+    /// The same in a worker process, from what [`Session::setup`] said there; `None` where that is
+    /// not understood.
+    pub fn in_worker(setup: &Value) -> Option<Service> {
+        let audit = serde_json::from_value(setup.get("audit")?.clone()).ok()?;
+        Some(Command::service(audit))
     }
 }
 
 impl Session for Command {
     fn serve(self: Arc<Self>, call: Call) -> Serving {
-        Box::pin(serve(call))
+        Box::pin(serve(self, call))
     }
 
     fn setup(&self) -> Value {
-        Value::Null
+        json!({ "audit": self.audit })
     }
 }
 
-async fn serve(call: Call) -> End {
+async fn serve(service: Arc<Command>, call: Call) -> End {
     if call.transport == Transport::Unix
         && let Err(rejected) = Gate::same_user(&call.peer)
     {
         return turn_away(rejected, call.front.as_ref());
     }
-    match Conversation::new(call).hold().await {
+    match Conversation::new(service, call).hold().await {
         Ok(side) => End::clean(side),
         Err(Broken::Io(error)) => End::failed(&error),
         Err(Broken::TooLong | Broken::Stranger) => End::ours(Why::Protocol),
@@ -72,14 +85,17 @@ impl From<io::Error> for Broken {
 
 /// One connection: its unread bytes, and whether the peer has ended its side.
 struct Conversation {
+    service: Arc<Command>,
     call: Call,
+    presence: Presence,
     bytes: Vec<u8>,
     ended: bool,
 }
 
 impl Conversation {
-    fn new(call: Call) -> Conversation {
-        Conversation { call, bytes: Vec::new(), ended: false }
+    fn new(service: Arc<Command>, call: Call) -> Conversation {
+        let presence = Presence::new(&call.channel, &call.peer);
+        Conversation { service, call, presence, bytes: Vec::new(), ended: false }
     }
 
     async fn hold(mut self) -> Result<Side, Broken> {
@@ -88,15 +104,15 @@ impl Conversation {
         }
         let mut is_first = true;
         while let Some(line) = self.line().await? {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
             if std::mem::take(&mut is_first)
                 && let Some(name) = stranger(&line)
             {
                 let why = format!("it speaks {name}, not the plain form; nothing was run");
                 self.call.front.tell(News::Rejected { why, offence: Offence::None });
                 return Err(Broken::Stranger);
-            }
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
             }
             let reply = self.run(&line).await?;
             let encoded = reply.encode().or_else(|_| too_long().encode());
@@ -114,7 +130,7 @@ impl Conversation {
     async fn hold_back(&self) {
         sleep(limits::PLAIN_HOLD_BACK).await;
         let unread = || sockeye_net::sys::holder::unread(self.call.peer.address.inet()?);
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         loop {
             match unread() {
                 Some(0) => return,
@@ -163,58 +179,86 @@ impl Conversation {
         Ok(())
     }
 
-    /// Runs one line; a peer that resets the connection meanwhile ends it and all that it started.
+    /// Runs one line, written down where there is an audit file; a peer that leaves meanwhile ends
+    /// it and all that it started.
     async fn run(&mut self, line: &[u8]) -> Result<Reply, Broken> {
-        let since = std::time::Instant::now();
+        let since = Instant::now();
+        let Ok(audit) = self.begin(line) else { return Ok(unwritten()) };
         let plan = plan(line);
         let started =
             if self.call.alone { Job::start(&plan) } else { Job::start_kept(&plan).await };
         let mut job = match started {
             Ok(job) => job,
-            Err(error) => return Ok(Reply::new(126, format!("sockeye: {error}\n").as_bytes())),
+            Err(error) => {
+                let outcome = Outcome::without("not-started");
+                record::end(audit.as_ref(), &outcome, self.call.front.as_ref());
+                return Ok(Reply::new(126, format!("sockeye: {error}\n").as_bytes()));
+            }
         };
         let source = job.take_streams().stdout;
+        let mut output = Vec::new();
         let collected = tokio::select! {
-            collected = collect(&mut job, source) => Ok(collected?),
+            collected = collect(&mut job, source, &mut output) => collected,
             gone = self.gone() => Err(gone),
         };
-        let reply = match collected {
-            Ok(Some(reply)) => {
-                job.let_go().await;
-                reply
-            }
-            Ok(None) => {
-                job.end().await;
-                too_long()
-            }
-            Err(gone) => {
-                job.end().await;
-                return Err(gone.into());
-            }
+        let why = match &collected {
+            Ok(Some(_)) => None,
+            Ok(None) => Some("output-limit"),
+            Err(_) => Some("vanished"),
         };
-        let shown = sockeye_net::shown::bytes(&line[..line.len().min(limits::COMMAND_SHOWN)]);
-        self.call.front.tell(News::Command(CommandNews {
-            command: shown.chars().take(limits::COMMENT_SHOWN).collect(),
-            exit: Some(reply.status),
+        match why {
+            None => job.let_go().await,
+            Some(_) => job.end().await,
+        }
+        let exit = job.exit().await;
+        let duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let stdout_bytes = output.len() as u64;
+        let outcome = Outcome { exit, why, stdout_bytes, stderr_bytes: 0, duration_ms };
+        self.end(line, audit.as_ref(), &outcome);
+        match collected? {
+            Some(exit) => Ok(Reply::new(status(exit), &output)),
+            None => Ok(too_long()),
+        }
+    }
+
+    fn begin(&self, line: &[u8]) -> io::Result<Option<Audit>> {
+        let Call { peer, front, .. } = &self.call;
+        // On a Unix socket the kernel knows who it is; on TCP nobody does.
+        let key = peer.credentials.map(|user| format!("uid:{}", user.uid));
+        let program = sockeye_wire::Program::Line(line.to_vec());
+        let what = Beginning { key: key.as_deref(), peer, program: &program, forced: None };
+        record::begin(self.service.audit.as_deref(), &what, front.as_ref())
+    }
+
+    fn end(&self, line: &[u8], audit: Option<&Audit>, outcome: &Outcome) {
+        let front = self.call.front.as_ref();
+        record::end(audit, outcome, front);
+        front.tell(News::Command(CommandNews {
+            command: record::shown(line),
+            exit: outcome.exit.map(status),
             signal: None,
-            output: reply.output.len() as u64,
-            duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            why: outcome.why.map(String::from),
+            output: outcome.stdout_bytes,
+            duration_ms: outcome.duration_ms,
         }));
-        Ok(reply)
     }
 
     /// Resolves where the peer has gone for good. Its end of sending alone says nothing: it may
     /// wait for the reply. More commands may come meanwhile, but not without bound.
     async fn gone(&mut self) -> io::Error {
-        loop {
-            if self.ended || self.bytes.len() > limits::PLAIN_LINE_MAX {
-                return std::future::pending().await;
-            }
+        while !self.ended && self.bytes.len() <= limits::PLAIN_LINE_MAX {
             if let Err(error) = self.read().await {
                 return error;
             }
         }
+        self.presence.gone(&self.call.channel).await;
+        left()
     }
+}
+
+/// What a connection whose other end nobody has any more fails with.
+fn left() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
 }
 
 /// The other protocol that a first line belongs to. A web page can make a browser post to a port of
@@ -227,9 +271,12 @@ fn stranger(first: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The whole output and the status; `None` where it is longer than a reply may be.
-async fn collect(job: &mut Job, source: Option<Source>) -> io::Result<Option<Reply>> {
-    let mut output = Vec::new();
+/// The whole output and how it ended; `None` where it is longer than a reply may be.
+async fn collect(
+    job: &mut Job,
+    source: Option<Source>,
+    output: &mut Vec<u8>,
+) -> io::Result<Option<Exit>> {
     let mut buffer = vec![0; limits::STREAM_BUFFER];
     if let Some(mut source) = source {
         loop {
@@ -244,11 +291,20 @@ async fn collect(job: &mut Job, source: Option<Source>) -> io::Result<Option<Rep
             }
         }
     }
-    let status = match job.wait().await? {
+    Ok(Some(job.wait().await?))
+}
+
+fn status(exit: Exit) -> i32 {
+    match exit {
         Exit::Code(code) => i32::from(code),
         Exit::Signal { number, .. } => 128 + i32::from(number),
-    };
-    Ok(Some(Reply::new(status, &output)))
+    }
+}
+
+/// What cannot be written down is not run (X8).
+fn unwritten() -> Reply {
+    let text = "sockeye: the server cannot write down what it runs, so it runs nothing\n";
+    Reply::new(126, text.as_bytes())
 }
 
 fn too_long() -> Reply {
@@ -257,11 +313,10 @@ fn too_long() -> Reply {
 }
 
 fn plan(line: &[u8]) -> Plan {
-    let value = |name: &&str| Some((OsString::from(name), std::env::var_os(name)?));
     Plan {
         program: Program::Line(OsString::from_vec(line.to_vec())),
         directory: None,
-        environment: KEPT_ENV.iter().filter_map(value).collect(),
+        environment: crate::account::environment(),
         stdio: Stdio::Merged,
         confinement: Confinement { no_new_privileges: true, scoped: false },
     }

@@ -12,21 +12,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sockeye_limits as limits;
-use sockeye_serve::{CommandNews, News};
-use sockeye_wire::{Ended, Failure, FailureKind, HEADER, Program, Run, Signal, Status, ToServer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use sockeye_wire::{Ended, Failure, FailureKind, Run, Signal, Status, ToServer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{sleep, sleep_until};
 
-use super::audit::Audit;
+use super::buffer::Buffer;
 use super::plan;
+use super::record::Record;
 use super::talk::{Broken, Link, Talk};
+use crate::audit::Outcome;
+use crate::gate::Pass;
 use crate::job::{Exit, Job, Sink, Source, StartError, Streams, WindowSize};
-use crate::quote::quoted;
 
 /// What those who serve one command share.
 #[derive(Default)]
 struct Shared {
+    /// The command is the key's own, not the client's.
+    forced: bool,
     stdin: Mutex<Input>,
     feed: Notify,
     requests: Mutex<Vec<Request>>,
@@ -54,6 +57,8 @@ struct State {
     exit: Option<Exit>,
     /// Why we ended it, if we did.
     verdict: Option<Status>,
+    /// We have ended it, and all that it started.
+    over: bool,
     written: [u64; 2],
 }
 
@@ -63,32 +68,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Talk<'_> {
-    /// Runs one command, or says why not.
+    /// Runs one command for the owner of this pass, or says why not.
     pub(super) async fn run(
         &self,
         run: &Run,
+        pass: &Pass,
         link: &Link,
         reader: &mut (impl AsyncRead + Unpin + Send),
         writer: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<(), Broken> {
         let since = Instant::now();
-        let (mut job, mut audit) = match self.start(run).await {
+        let (mut job, record) = match self.start(run, pass).await {
             Ok(started) => started,
             Err(failure) => return Ok(link.say(|machine, out| machine.failed(&failure, out))?),
         };
         link.say(|machine, out| machine.started(job.pid(), out))?;
         if run.detach {
-            if let Some(audit) = &mut audit {
-                self.audited(audit.cut("detached", 0));
-            }
-            self.tell(run, None, since);
+            record.end(&Outcome::without("detached"));
             let duration_us = micros(since);
             let ended =
                 Ended { status: Status::Exited(0), stdout_bytes: 0, stderr_bytes: 0, duration_us };
             job.let_go().await;
             return Ok(link.say(|machine, out| machine.ended(ended, out))?);
         }
-        let shared = Shared::default();
+        let shared = Shared { forced: pass.forced.is_some(), ..Shared::default() };
         let Streams { mut stdin, stdout, stderr } = job.take_streams();
         let served = tokio::select! {
             gone = incoming(&shared, link, reader) => Err(never(gone)),
@@ -99,74 +102,34 @@ impl Talk<'_> {
         match served {
             Ok(ended) => {
                 job.let_go().await;
-                if let Some(audit) = &mut audit {
-                    self.audited(audit.end(&ended));
-                }
-                self.tell(run, Some(&ended), since);
+                record.end(&Outcome::of(&ended));
                 Ok(link.say(|machine, out| machine.ended(ended, out))?)
             }
             Err(broken) => {
                 job.end().await;
                 // Not before: a command that sees its input end takes it for all of it.
                 drop(stdin);
-                if let Some(audit) = &mut audit {
-                    self.audited(audit.cut("vanished", micros(since) / 1000));
-                }
+                record.end(&shared.vanished(job.exit().await, since));
                 Err(broken)
             }
         }
     }
 
-    async fn start(&self, run: &Run) -> Result<(Job, Option<Audit>), Failure> {
-        let plan = plan::make(run, &self.pass, self.rules, &self.peer)?;
-        let audit = self.rules.audit.as_deref().map(|path| {
-            Audit::begin(path, run, &self.pass, &self.peer).map_err(|error| {
-                self.front.tell(News::Warning(format!(
-                    "a command was refused: the audit file cannot be written ({error}). Make room \
-                     or name another with --audit."
-                )));
-                let text = "the server cannot write down what it runs, so it runs nothing".into();
-                Failure { kind: FailureKind::Refused, text }
-            })
-        });
-        let mut audit = audit.transpose()?;
+    async fn start<'a>(&'a self, run: &'a Run, pass: &Pass) -> Result<(Job, Record<'a>), Failure> {
+        let plan = plan::make(run, pass, self.rules, &self.peer)?;
+        let (file, front) = (self.rules.audit.as_deref(), self.front.as_ref());
+        let record = Record::begin(file, run, pass, &self.peer, front).map_err(|_| {
+            let text = "the server cannot write down what it runs, so it runs nothing".into();
+            Failure { kind: FailureKind::Refused, text }
+        })?;
         let job = if self.alone { Job::start(&plan) } else { Job::start_kept(&plan).await };
         match job {
-            Ok(job) => Ok((job, audit)),
+            Ok(job) => Ok((job, record)),
             Err(error) => {
-                if let Some(audit) = &mut audit {
-                    self.audited(audit.cut("not-started", 0));
-                }
+                record.not_started();
                 Err(failure(&error))
             }
         }
-    }
-
-    /// The command has run: that its end cannot be written down is told to the owner.
-    fn audited(&self, written: io::Result<()>) {
-        if let Err(error) = written {
-            let text = format!("the end of a command is missing in the audit file: {error}");
-            self.front.tell(News::Warning(text));
-        }
-    }
-
-    fn tell(&self, run: &Run, ended: Option<&Ended>, since: Instant) {
-        let (exit, signal) = match ended.map(|ended| ended.status) {
-            Some(Status::Exited(code)) => (Some(i32::from(code)), None),
-            Some(Status::Signaled { signal, .. }) => (None, Some(i32::from(signal))),
-            Some(Status::TimedOut | Status::OutputLimit) | None => (None, None),
-        };
-        let output = ended.map_or(0, |ended| ended.stdout_bytes + ended.stderr_bytes);
-        let line = match &run.program {
-            Program::Arguments(words) => quoted(words),
-            Program::Line(line) => line.clone(),
-            Program::Login => b"a login shell".to_vec(),
-        };
-        let line = &line[..line.len().min(limits::COMMAND_SHOWN)];
-        let shown = sockeye_net::shown::bytes(line);
-        let command = shown.chars().take(limits::COMMENT_SHOWN).collect();
-        let duration_ms = micros(since) / 1000;
-        self.front.tell(News::Command(CommandNews { command, exit, signal, output, duration_ms }));
     }
 }
 
@@ -211,10 +174,15 @@ async fn incoming(
                     lock(&shared.stdin).end = true;
                     shared.feed.notify_one();
                 }
-                ToServer::Signal(signal) => shared.request(Request::Signal(signal)),
+                ToServer::Signal(signal) if plan::may_hear(signal, shared.forced) => {
+                    shared.request(Request::Signal(signal));
+                }
                 ToServer::Resize(size) => shared.request(Request::Resize(plan::window(size))),
-                // The protocol has no other message here.
-                ToServer::Hello(_) | ToServer::Run(_) => {}
+                // Not for this command; and the protocol has no other message here.
+                ToServer::Signal(_)
+                | ToServer::Hello(_)
+                | ToServer::Run(_)
+                | ToServer::Transfer(_) => {}
             }
             ControlFlow::Continue(())
         })?;
@@ -227,6 +195,13 @@ async fn incoming(
 }
 
 impl Shared {
+    /// Ends the command and all that it started: what still holds its output is none of it.
+    async fn end(&self, job: &mut Job, link: &Link) {
+        job.end().await;
+        lock(&self.state).over = true;
+        link.wake.notify_one();
+    }
+
     fn request(&self, request: Request) {
         lock(&self.requests).push(request);
         self.knock.notify_one();
@@ -309,12 +284,12 @@ async fn steward(
                 }
                 // Looked at anew: the knock may be about it.
                 if lock(&shared.state).verdict == Some(Status::OutputLimit) {
-                    job.end().await;
+                    shared.end(job, link).await;
                 }
             }
             () = overdue, if verdict.is_none() => {
                 lock(&shared.state).verdict = Some(Status::TimedOut);
-                job.end().await;
+                shared.end(job, link).await;
             }
         }
     }
@@ -330,25 +305,34 @@ async fn outgoing(
     [mut stdout, mut stderr]: [Option<Source>; 2],
     since: Instant,
 ) -> Result<Ended, Broken> {
-    let mut buffers = [Buffer::new(), Buffer::new()];
+    let mut buffers = [Buffer::default(), Buffer::default()];
     let [first, second] = &mut buffers;
+    // What the pipes can hold when the tree is over; more is others' who write to them for ever.
+    let mut left = 2 * limits::PIPE_SIZE;
     loop {
         link.write(writer).await?;
+        let over = lock(&shared.state).over;
+        if over && left == 0 {
+            (stdout, stderr) = (None, None);
+        }
         let exited = lock(&shared.state).exit.is_some();
         if exited && stdout.is_none() && stderr.is_none() {
             return Ok(shared.ended(since));
         }
         // A terminal stays open as long as anybody has it; its session is over with its leader.
         let quiet = exited && run.terminal.is_some();
+        let held = if over { limits::OUTPUT_QUIET } else { limits::TERMINAL_QUIET };
         tokio::select! {
             () = link.wake.notified() => {}
             n = first.fill(&mut stdout) => {
+                left = left.saturating_sub(if over { n } else { 0 });
                 deliver(shared, run, link, writer, first, 0, n).await?;
             }
             n = second.fill(&mut stderr) => {
+                left = left.saturating_sub(if over { n } else { 0 });
                 deliver(shared, run, link, writer, second, 1, n).await?;
             }
-            () = sleep(limits::TERMINAL_QUIET), if quiet => stdout = None,
+            () = sleep(held), if quiet || over => (stdout, stderr) = (None, None),
         }
     }
 }
@@ -381,9 +365,7 @@ async fn deliver(
         let mut machine = link.machine();
         if which == 0 { machine.stdout_header(n)? } else { machine.stderr_header(n)? }
     };
-    writer.write_all(buffer.frame(header, n)).await?;
-    writer.flush().await?;
-    Ok(())
+    Ok(link.send(writer, buffer.frame(header, n)).await?)
 }
 
 impl Shared {
@@ -397,34 +379,11 @@ impl Shared {
         let [stdout_bytes, stderr_bytes] = state.written;
         Ended { status, stdout_bytes, stderr_bytes, duration_us: micros(since) }
     }
-}
 
-/// A frame's place: its header, then what was read.
-struct Buffer(Vec<u8>);
-
-impl Buffer {
-    fn new() -> Buffer {
-        Buffer(Vec::new())
-    }
-
-    /// Reads once: how much that was, 0 at the end, where the source is gone; without one it never
-    /// returns. Cancel-safe.
-    async fn fill(&mut self, source: &mut Option<Source>) -> usize {
-        let Some(reading) = source else { return std::future::pending().await };
-        if self.0.is_empty() {
-            // Asked for as zeroed pages, which cost nothing before something is read into them.
-            self.0 = vec![0; HEADER + limits::FRAME_DATA_MAX];
-        }
-        // An output that fails has ended.
-        let n = reading.read(&mut self.0[HEADER..]).await.unwrap_or(0);
-        if n == 0 {
-            *source = None;
-        }
-        n
-    }
-
-    fn frame(&mut self, header: [u8; HEADER], n: usize) -> &[u8] {
-        self.0[..HEADER].copy_from_slice(&header);
-        &self.0[..HEADER + n]
+    /// Of a command whose client has gone: what it had written until then, and how it ended.
+    fn vanished(&self, exit: Option<Exit>, since: Instant) -> Outcome {
+        let [stdout_bytes, stderr_bytes] = lock(&self.state).written;
+        let duration_ms = micros(since) / 1000;
+        Outcome { exit, why: Some("vanished"), stdout_bytes, stderr_bytes, duration_ms }
     }
 }

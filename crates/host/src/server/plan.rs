@@ -2,27 +2,41 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 
 use sockeye_net::{Peer, shown};
-use sockeye_wire::{Failure, FailureKind, Program, Run};
+use sockeye_wire::{Failure, FailureKind, Program, Run, Signal};
 
+use crate::account;
+use crate::files::Grant;
 use crate::gate::Pass;
 use crate::job::{self, Confinement, Plan, Stdio, WindowSize};
 use crate::quote::quoted;
-use crate::rules::{KEPT_ENV, Rules};
+use crate::rules::Rules;
 
 /// What becomes of a request.
 ///
 /// # Errors
 /// What is told to the client where it is refused.
 pub(super) fn make(run: &Run, pass: &Pass, rules: &Rules, peer: &Peer) -> Result<Plan, Failure> {
+    if rules.is_for_files() {
+        return Err(refused("this server moves files, and runs nothing".into()));
+    }
+    if pass.forced.as_deref().is_some_and(Grant::is_for_files) {
+        return Err(refused("this key moves files, and runs nothing".into()));
+    }
     let stdio = stdio(run, pass)?;
-    let mut environment = kept();
+    let mut environment = account::environment();
     for (name, value) in &run.environment {
         if !rules.accepts(name) {
             return Err(refused(format!(
                 "the server does not let {} be set; its --accept-env lists what may be",
+                shown::bytes(name)
+            )));
+        }
+        if pass.forced.is_some() && !rules.accepts_beside(name) {
+            return Err(refused(format!(
+                "this key has a command of its own, beside which {} may not be set; name it in the \
+                 server's --accept-env, unless it is one that shells and loaders obey",
                 shown::bytes(name)
             )));
         }
@@ -43,7 +57,11 @@ pub(super) fn make(run: &Run, pass: &Pass, rules: &Rules, peer: &Peer) -> Result
         Some(_) if pass.forced.is_some() => {
             return Err(refused("this key has a command of its own, and so a directory".into()));
         }
-        Some(bytes) => Some(PathBuf::from(OsStr::from_bytes(bytes))),
+        // From where it would run otherwise; a path from the root stays as it is.
+        Some(bytes) => {
+            let home = sockeye_trust::place::home().unwrap_or_default();
+            Some(home.join(OsStr::from_bytes(bytes)))
+        }
         None => sockeye_trust::place::home(),
     };
     let confinement = Confinement { no_new_privileges: !rules.privileges, scoped: pass.restricted };
@@ -52,12 +70,6 @@ pub(super) fn make(run: &Run, pass: &Pass, rules: &Rules, peer: &Peer) -> Result
 
 fn refused(text: String) -> Failure {
     Failure { kind: FailureKind::Refused, text }
-}
-
-/// What a command finds of the server's own environment.
-fn kept() -> Vec<(OsString, OsString)> {
-    let value = |name: &&str| Some((OsString::from(name), std::env::var_os(name)?));
-    KEPT_ENV.iter().filter_map(value).collect()
 }
 
 fn program(asked: &Program) -> job::Program {
@@ -101,4 +113,10 @@ fn stdio(run: &Run, pass: &Pass) -> Result<Stdio, Failure> {
 pub(super) fn window(size: sockeye_wire::WindowSize) -> WindowSize {
     let sockeye_wire::WindowSize { rows, columns, width, height } = size;
     WindowSize { rows, columns, width, height }
+}
+
+/// Whether a client may send this signal to its command. The command of a key is not the client's:
+/// there only those pass that a client can cause by going away. (sshd(8) passes none.)
+pub(super) fn may_hear(signal: Signal, forced: bool) -> bool {
+    !forced || matches!(signal, Signal::Hup | Signal::Int | Signal::Term)
 }

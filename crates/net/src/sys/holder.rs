@@ -1,9 +1,12 @@
 //! Who holds an address: the kernel's socket tables in /proc/net, and whose descriptors they are.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::endpoint::{Endpoint, Host, UnixName};
 
@@ -18,6 +21,10 @@ pub struct Holder {
     pub uid: Option<u32>,
     /// The process that has it open, where we may see that.
     pub owner: Option<Owner>,
+    /// True where a process has it open, whether or not we may see which.
+    pub open: bool,
+    /// How long it stays in TIME-WAIT.
+    pub remaining: Option<Duration>,
     /// True where it is bound to the wildcard and the wanted address is a specific one.
     pub covers_more: bool,
 }
@@ -52,8 +59,11 @@ impl Holder {
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     local: SocketAddr,
+    remote: SocketAddr,
     state: u8,
     waiting: u32,
+    /// What is left of the running timer.
+    timer: Duration,
     uid: u32,
     inode: u64,
 }
@@ -91,12 +101,68 @@ pub fn accept_queue(endpoint: &Endpoint) -> Option<u32> {
 /// Bytes that the program at the other end of a connection on this machine has not read yet; `None`
 /// where the table does not show its socket. `peer` is the address of that socket.
 pub fn unread(peer: SocketAddr) -> Option<u32> {
-    let same = |local: SocketAddr| {
-        local.port() == peer.port() && local.ip().to_canonical() == peer.ip().to_canonical()
-    };
-    let rows = rows(&["tcp", "tcp6"]).into_iter();
     // One local port may have several connections; then the busiest stands for all.
-    rows.filter(|row| row.state != LISTEN && same(row.local)).map(|row| row.waiting).max()
+    connections_at(peer).map(|row| row.waiting).max()
+}
+
+/// Ports that are taken towards a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// How many of the range; those of listeners count as well.
+    pub(crate) ports: u32,
+    /// How many of them by connections to that peer in TIME-WAIT.
+    pub(crate) time_wait: u32,
+}
+
+/// How many ports of the range no new connection to `peer` can come from.
+pub(crate) fn taken(peer: SocketAddr, range: RangeInclusive<u16>) -> Taken {
+    let ours = |row: &Row| {
+        let listens = row.state == LISTEN;
+        range.contains(&row.local.port()) && (listens || is_same(row.remote, peer))
+    };
+    let found: Vec<Row> = rows(&["tcp", "tcp6"]).into_iter().filter(ours).collect();
+    let count = |wanted: &dyn Fn(&Row) -> bool| {
+        let ports = found.iter().filter(|row| wanted(row)).map(|row| row.local.port());
+        u32::try_from(ports.collect::<HashSet<_>>().len()).unwrap_or(u32::MAX)
+    };
+    Taken { ports: count(&|_| true), time_wait: count(&|row| row.state == TIME_WAIT) }
+}
+
+/// What the kernel's table says of the other end of a connection on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherEnd {
+    /// A process has it open.
+    Held,
+    /// It is there and nobody has it open: its processes have closed it, or were killed.
+    Orphan,
+    /// It is not in the table.
+    Unseen,
+}
+
+/// Who has the other end of a TCP connection on this machine: `peer` is the address of that end,
+/// `local` that of ours. To our own socket an end that was closed looks like one that was shut down
+/// for sending alone; here it has no inode (proc_pid_net(5)).
+pub fn other_end(peer: SocketAddr, local: SocketAddr) -> OtherEnd {
+    let rows: Vec<Row> = connections_at(peer).collect();
+    let held = |row: &Row| row.inode != 0;
+    match rows.iter().find(|row| is_same(row.remote, local)) {
+        Some(row) if held(row) => OtherEnd::Held,
+        Some(_) => OtherEnd::Orphan,
+        // Redirected on its way (NAT), it knows us by another address.
+        None if rows.iter().any(held) => OtherEnd::Held,
+        None => OtherEnd::Unseen,
+    }
+}
+
+/// The TCP connections of a local address.
+fn connections_at(local: SocketAddr) -> impl Iterator<Item = Row> {
+    let rows = rows(&["tcp", "tcp6"]).into_iter();
+    rows.filter(move |row| row.state != LISTEN && is_same(row.local, local))
+}
+
+/// True for one address, written as IPv4 or as IPv4 in IPv6.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
 }
 
 /// True where the kernel's table has a socket that receives at that path, as it was written or from
@@ -106,12 +172,13 @@ pub(crate) fn has_unix(path: &Path) -> bool {
 }
 
 /// The name of a program by its process number, of foreign origin.
-pub(crate) fn program(pid: u32) -> String {
+pub fn program(pid: u32) -> String {
     let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     String::from_utf8_lossy(&comm).trim_end().to_owned()
 }
 
 const LISTEN: u8 = 10;
+const TIME_WAIT: u8 = 6;
 
 fn inet(host: &Host, port: u16, tables: &[&str]) -> Vec<(Holder, u64)> {
     let wanted = literal(host);
@@ -124,7 +191,9 @@ fn inet(host: &Host, port: u16, tables: &[&str]) -> Vec<(Holder, u64)> {
                 row.local.ip().is_unspecified() && wanted.is_some_and(|ip| !ip.is_unspecified());
             let state = if datagram { "bound" } else { state_name(row.state) };
             let local = row.local.to_string();
-            (Holder { local, state, uid: Some(row.uid), owner: None, covers_more }, row.inode)
+            let remaining = (!datagram && row.state == TIME_WAIT).then_some(row.timer);
+            let (uid, open) = (Some(row.uid), row.inode != 0);
+            (Holder { local, state, uid, owner: None, open, remaining, covers_more }, row.inode)
         })
         .collect()
 }
@@ -164,12 +233,16 @@ fn rows(tables: &[&str]) -> Vec<Row> {
 fn row(line: &str) -> Option<Row> {
     let mut fields = line.split_ascii_whitespace();
     let local = address(fields.nth(1)?)?;
-    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
+    let remote = address(fields.next()?)?;
+    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
     let (_, waiting) = fields.next()?.split_once(':')?;
     let waiting = u32::from_str_radix(waiting, 16).ok()?;
-    let uid = fields.nth(2)?.parse().ok()?;
+    let (_, ticks) = fields.next()?.split_once(':')?;
+    // In ticks of a hundredth of a second (USER_HZ), whatever the kernel's own are.
+    let timer = Duration::from_millis(u64::from_str_radix(ticks, 16).ok()?.saturating_mul(10));
+    let uid = fields.nth(1)?.parse().ok()?;
     let inode = fields.nth(1)?.parse().ok()?;
-    Some(Row { local, state, waiting, uid, inode })
+    Some(Row { local, remote, state, waiting, timer, uid, inode })
 }
 
 /// `0100007F:2328`: the address as the kernel's 32-bit words in the machine's byte order.
@@ -198,7 +271,7 @@ fn state_name(state: u8) -> &'static str {
         3 | 12 => "SYN-RECEIVED",
         4 => "FIN-WAIT-1",
         5 => "FIN-WAIT-2",
-        6 => "TIME-WAIT",
+        TIME_WAIT => "TIME-WAIT",
         8 => "CLOSE-WAIT",
         9 => "LAST-ACK",
         LISTEN => "LISTEN",
@@ -225,7 +298,9 @@ fn unix(name: &UnixName) -> Vec<(Holder, u64)> {
             // __SO_ACCEPTCON: a listening stream; else a datagram socket that has the name.
             let state = if flags & 0x10000 != 0 { "LISTEN" } else { "bound" };
             let local = String::from_utf8_lossy(wanted).into_owned();
-            (Holder { local, state, uid: None, owner: None, covers_more: false }, inode)
+            let (owner, remaining) = (None, None);
+            let open = inode != 0;
+            (Holder { local, state, uid: None, owner, open, remaining, covers_more: false }, inode)
         })
         .collect()
 }
@@ -275,8 +350,10 @@ mod tests {
                     1000        0 31337 1 0000000000000000 100 0 0 10 0";
         let expected = Row {
             local: "127.0.0.1:9000".parse().unwrap(),
+            remote: "0.0.0.0:0".parse().unwrap(),
             state: LISTEN,
             waiting: 3,
+            timer: Duration::ZERO,
             uid: 1000,
             inode: 31337,
         };
@@ -337,5 +414,22 @@ mod tests {
         far.shutdown(std::net::Shutdown::Both).unwrap();
         drop((near, far));
         assert!(unread(gone).is_none_or(|bytes| bytes == 0));
+    }
+
+    /// X5, fault 38: an end that was closed is told from one that was shut down for sending alone.
+    #[test]
+    fn other_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = listener.local_addr().unwrap();
+        let near = std::net::TcpStream::connect(local).unwrap();
+        let (far, peer) = listener.accept().unwrap();
+        assert_eq!(other_end(peer, local), OtherEnd::Held);
+        near.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(other_end(peer, local), OtherEnd::Held);
+        drop(near);
+        assert_eq!(other_end(peer, local), OtherEnd::Orphan);
+        drop(far);
+        assert_ne!(other_end(peer, local), OtherEnd::Held);
+        assert_eq!(other_end("127.0.0.1:1".parse().unwrap(), local), OtherEnd::Unseen);
     }
 }

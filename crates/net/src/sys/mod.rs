@@ -1,15 +1,23 @@
 //! What only Linux has, and the only `unsafe` of the project: each block says why it is sound.
 //!
-//! [`holder`] reads /proc, [`batch`] moves datagrams many at a time, [`pass`] hands descriptors
+//! [`holder`] reads /proc, [`batch`] and [`outgoing`] move datagrams many at a time, [`pass`] hands descriptors
 //! to another process, [`inherited`] takes those that a parent left open, [`child`] prepares a child
-//! process, [`watch`] waits for sockets on an event loop.
+//! process, [`watch`] waits for sockets on an event loop, [`close`](mod@close) tells what closing a file would,
+//! [`usage`] says what children have used, [`packet`] sees the packets of other sockets, [`tcp_info`] is
+//! what the kernel counts of ours, [`namespace`] makes a network of one's own.
 
 pub mod batch;
 pub mod child;
+pub mod close;
 pub mod holder;
 pub mod inherited;
+pub mod namespace;
+pub mod outgoing;
+pub mod packet;
 pub mod pass;
 mod sockopt;
+pub mod tcp_info;
+pub mod usage;
 pub mod watch;
 
 use std::io;
@@ -21,7 +29,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::address::Credentials;
 
-pub use sockopt::{enable_packet_info, receive_drops};
+pub use sockopt::{bind_address_no_port, enable_packet_info, receive_drops};
 
 /// A time span as poll(2) takes it.
 pub(crate) fn timespec(span: Duration) -> Timespec {
@@ -47,17 +55,22 @@ pub fn wait_writable(fd: &impl AsFd, timeout: Option<Duration>) -> io::Result<bo
     wait(fd, PollFlags::OUT, timeout)
 }
 
-/// Waits until the other end of a descriptor has hung up: poll(2) without asking for more.
+/// Waits until the other end of a socket says no more, or has hung up.
 ///
 /// # Errors
 /// As poll(2), but never `EINTR`.
 pub fn wait_hang_up(fd: &impl AsFd) -> io::Result<bool> {
-    wait(fd, PollFlags::empty(), None)
+    wait(fd, PollFlags::RDHUP, None)
 }
 
 /// True where the peer of a stream socket has ended its side or reset it, whatever is unread.
 pub(crate) fn has_peer_ended(fd: &impl AsFd) -> io::Result<bool> {
     wait(fd, PollFlags::RDHUP, Some(Duration::ZERO))
+}
+
+/// True where nothing can come or go any more: both sides have ended, or one was reset.
+pub(crate) fn has_hung_up(fd: &impl AsFd) -> io::Result<bool> {
+    wait(fd, PollFlags::empty(), Some(Duration::ZERO))
 }
 
 fn wait(fd: &impl AsFd, flags: PollFlags, timeout: Option<Duration>) -> io::Result<bool> {
@@ -80,6 +93,12 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     Ok(rustix::net::netdevice::name_to_index(any.as_fd(), name)?)
 }
 
+/// The name of a network interface; `None` where there is none of that number.
+pub fn interface_name(index: u32) -> Option<String> {
+    let any = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).ok()?;
+    rustix::net::netdevice::index_to_name(any.as_fd(), index).ok()
+}
+
 /// Process and user at the other end of a Unix stream: SO_PEERCRED, unix(7).
 pub(crate) fn peer_credentials(socket: &impl AsFd) -> Option<Credentials> {
     sockopt::peer_credentials(socket.as_fd()).ok()
@@ -91,8 +110,11 @@ pub(crate) fn peer_credentials(socket: &impl AsFd) -> Option<Credentials> {
 /// # Errors
 /// As open(2), `EMFILE` above all.
 pub fn require_descriptors(count: usize) -> io::Result<()> {
-    let opened: io::Result<Vec<_>> = (0..count).map(|_| std::fs::File::open("/dev/null")).collect();
-    opened.map(drop)
+    let Some(more) = count.checked_sub(1) else { return Ok(()) };
+    let first = std::fs::File::open("/dev/null")?;
+    // Copies: each takes a number, and none has to be looked up in a directory.
+    let copies: io::Result<Vec<_>> = (0..more).map(|_| first.try_clone()).collect();
+    copies.map(drop)
 }
 
 /// Raises the soft limit of open descriptors to the hard one (RLIMIT_NOFILE) and returns it.

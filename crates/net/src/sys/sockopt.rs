@@ -13,13 +13,20 @@ use crate::address::Credentials;
 ///
 /// # Safety
 /// Every bit pattern must be a valid value.
-unsafe trait Plain: Copy {}
+pub(super) unsafe trait Plain: Copy {}
 // SAFETY: a struct of three integers.
 unsafe impl Plain for libc::ucred {}
 // SAFETY: an array of integers.
 unsafe impl Plain for [u32; 9] {}
+// SAFETY: an array of integers.
+unsafe impl Plain for [u32; 2] {}
 
-fn getsockopt<T: Plain>(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<T> {
+/// Room for a `struct tcp_info` of linux/tcp.h, which grows from version to version.
+pub(super) type TcpInfoBytes = [u8; 320];
+// SAFETY: an array of integers.
+unsafe impl Plain for TcpInfoBytes {}
+
+pub(super) fn getsockopt<T: Plain>(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut len = size_of::<T>() as socklen_t;
     // SAFETY: the descriptor is borrowed and so open; `value` has room for `len` bytes; it begins
@@ -62,6 +69,19 @@ pub fn enable_packet_info(socket: &impl AsFd, v6: bool) -> io::Result<()> {
         true => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
         false => (libc::IPPROTO_IP, libc::IP_PKTINFO),
     };
+    switch_on(socket, level, name)
+}
+
+/// Leaves the choice of a port to connect(2), which may take one that is in use towards another peer:
+/// a source address does not run out of ports by itself then (IP_BIND_ADDRESS_NO_PORT, ip(7)).
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn bind_address_no_port(socket: &impl AsFd) -> io::Result<()> {
+    switch_on(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT)
+}
+
+fn switch_on(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<()> {
     let on: c_int = 1;
     // SAFETY: the descriptor is borrowed and so open; the option's value is an int of that length.
     let done = unsafe {

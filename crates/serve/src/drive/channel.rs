@@ -22,7 +22,7 @@ where
             Ok(()) => End::clean(Side::Peer),
             Err(error) => End::failed(&error),
         },
-        Ok(Side::Us) => match say_goodbye(&mut stream, &mut scratch).await {
+        Ok(Side::Us) => match say_goodbye(&mut stream).await {
             Ok(()) => End::clean(Side::Us),
             Err(error) => End { closed_first: Side::Us, ..End::failed(&error) },
         },
@@ -97,15 +97,19 @@ where
 }
 
 /// Our end, then what the peer still sends is read and thrown away until its end, within bounds.
-async fn say_goodbye<S>(stream: &mut S, scratch: &mut Scratch) -> io::Result<()>
+///
+/// # Errors
+/// Where our end could not be said.
+pub async fn say_goodbye<S>(stream: &mut S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     stream.shutdown().await?;
     let drain = async {
+        let mut buffer = vec![0; limits::THREAD_BUFFER];
         let mut drained = 0;
         while drained < limits::LINGER_BYTES {
-            match stream.read(&mut scratch.buffer).await {
+            match stream.read(&mut buffer).await {
                 Ok(0) | Err(_) => break,
                 Ok(n) => drained += n as u64,
             }

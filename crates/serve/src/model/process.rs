@@ -61,8 +61,8 @@ struct State {
 }
 
 impl State {
-    /// A few deaths are replaced at once; one after another, they wait.
-    fn note_death(&mut self, now: Instant) {
+    /// A few deaths are replaced at once; one after another, they wait: true.
+    fn note_death(&mut self, now: Instant) -> bool {
         let calm = limits::RESPAWN_PAUSE * limits::RESPAWN_BURST;
         if self.last_death.is_none_or(|last| now - last > calm) {
             self.deaths = 0;
@@ -73,6 +73,7 @@ impl State {
             let from = self.next_start.map_or(now, |start| start.max(now));
             self.next_start = Some(from + limits::RESPAWN_PAUSE);
         }
+        self.deaths > limits::RESPAWN_BURST
     }
 }
 
@@ -160,19 +161,30 @@ impl Pool {
             }
             Err(error) => {
                 self.cannot_hire(&error);
-                self.state().free -= 1;
-                self.shed();
+                let hoped_for = {
+                    let mut state = self.state();
+                    state.free -= 1;
+                    match self.floor.service.any_session() {
+                        // One that serves a session never comes back.
+                        Some(_) => state.free,
+                        None if state.stopped.is_empty() => 0,
+                        None => usize::MAX,
+                    }
+                };
+                self.shed(hoped_for);
                 true
             }
         };
-        let replace = {
+        let (replace, dying) = {
             let mut state = self.state();
             state.workers -= 1;
-            if died {
-                state.note_death(Instant::now());
-            }
-            self.has_too_few(&state) || state.jobs.len() > state.free
+            let dying = died && state.note_death(Instant::now());
+            (self.has_too_few(&state) || state.jobs.len() > state.free, dying)
         };
+        if dying && self.floor.service.any_session().is_some() {
+            // Those that are starting will die, too: a peer in a handshake is better told than kept.
+            self.shed(0);
+        }
         if replace {
             self.add_worker();
         }
@@ -205,15 +217,13 @@ impl Pool {
         }
     }
 
-    /// Where no worker can be had at all, those who wait for one are told so by their end.
-    fn shed(&self) {
+    /// Where so many workers at most can be hoped for, the others who wait for one are told so by
+    /// their end.
+    fn shed(&self, hoped_for: usize) {
         let jobs = {
             let mut state = self.state();
-            // `workers` also counts those that cannot be started.
-            if !state.stopped.is_empty() {
-                return;
-            }
-            std::mem::take(&mut state.jobs)
+            let hoped_for = hoped_for.min(state.jobs.len());
+            state.jobs.split_off(hoped_for)
         };
         for (admission, _) in jobs {
             admission.close(Outcome::of(End::ours(Why::Overload), Some((0, 0))));
@@ -224,7 +234,10 @@ impl Pool {
         if std::mem::replace(&mut self.state().hiring_failed, true) {
             return;
         }
-        let limit = if error.kind() == io::ErrorKind::WouldBlock { "-u" } else { "-n" };
+        // One that finds no thread for itself ends before it is told what to do.
+        let crowded =
+            [io::ErrorKind::WouldBlock, io::ErrorKind::BrokenPipe].contains(&error.kind());
+        let limit = if crowded { "-u" } else { "-n" };
         let error = format!("cannot start a worker process: {error}. Raise `ulimit {limit}`.");
         self.floor.hall.event(&Event::Error { endpoint: None, error: &error });
     }
@@ -324,7 +337,8 @@ impl Place for Pool {
     }
 
     fn datagrams(&self, socket: Arc<DatagramSocket>) -> io::Result<()> {
-        socket.set_nonblocking(false)?;
+        // A worker never waits in the call that takes datagrams: what it holds then says that it is busy.
+        socket.set_nonblocking(true)?;
         for _ in 0..self.floor.datagram_workers() {
             let socket = Arc::clone(&socket);
             self.spawn(move |pool| pool.employ_for(socket));

@@ -13,9 +13,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::channel::Channel;
 use crate::connections::Conn;
+use crate::ear::Ear;
 use crate::end::{End, Why};
-use crate::hall::{Admission, Ear};
-use crate::session::{Call, Front, News, Serving, Session};
+use crate::hall::Admission;
+use crate::session::{Call, Entering, Front, News, Proof, Serving, Session};
 
 /// The way to a server that is this very process.
 struct Here {
@@ -26,6 +27,10 @@ struct Here {
 impl Front for Here {
     fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>> {
         self.session.answer(question).map_err(io::Error::other)
+    }
+
+    fn enter(&self, proof: Proof) -> Entering<'_> {
+        Box::pin(async move { self.ear.enter(&proof).await })
     }
 
     fn tell(&self, news: News) {

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::bench::BenchConfig;
 use super::connect::ConnectConfig;
 use super::exec::ExecConfig;
+use super::files::FilesConfig;
+use super::ports::PortsConfig;
 use super::serve::ServeConfig;
+use super::trace::TraceConfig;
 use super::usage::Failure;
 
 /// `config.toml`: a table for each command, its keys named as the options.
@@ -20,6 +24,11 @@ pub(crate) struct Config {
     pub(crate) connect: ConnectConfig,
     /// For `exec` and `shell`.
     pub(crate) exec: ExecConfig,
+    /// For `cp` and `sync`.
+    pub(crate) files: FilesConfig,
+    pub(crate) ports: PortsConfig,
+    pub(crate) bench: BenchConfig,
+    pub(crate) trace: TraceConfig,
 }
 
 impl Config {
@@ -41,10 +50,10 @@ impl Config {
     }
 }
 
-fn parse(text: &str) -> Result<Config, String> {
+pub(crate) fn parse(text: &str) -> Result<Config, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let line = text[..start].matches('\n').count() + 1;
+        let start = error.span().map_or(0, |span| span.start).min(text.len());
+        let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
         let words: String =
             text.lines().nth(line - 1).unwrap_or_default().chars().take(60).collect();
         let what = error.message().trim_end().replace('\n', "; ");

@@ -1,11 +1,19 @@
 //! The command line: arguments, then settings resolved once, then one file a command.
 
+mod bench;
 mod config;
 mod connect;
 mod docs;
+mod event_loop;
 mod exec;
+mod files;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 mod key;
+mod later;
+mod ports;
 mod serve;
+mod trace;
 mod trust;
 mod usage;
 mod values;
@@ -20,6 +28,7 @@ use sockeye_host::job;
 use sockeye_serve::{self as serving, Service};
 
 use config::Config;
+use later::Later;
 use serve::Catalogue;
 use usage::Failure;
 
@@ -31,7 +40,12 @@ Examples:
   printf hello | sockeye connect 9000    HELLO
   sockeye serve host                     remote commands for those in ~/.ssh/authorized_keys
   sockeye exec HOST -- uname -a          run a command there
+  sockeye cp big.iso HOST:/srv/          copy files there, or back
+  sockeye sync site/ HOST:site --delete  make a directory there equal to one here
+  sockeye bench 9000                     load it: rate, latency, errors
   sockeye key authorize                  let our own key in
+  sockeye ports 9000                     who has that port, and what holds it up
+  sockeye trace 9000 --send hello        draw a connection, packet by packet
 
 Exit status: 0 success, 1 failure, 2 usage. Data goes to stdout, all else to stderr.";
 
@@ -51,15 +65,25 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a service on endpoints under a concurrency model.
-    Serve(serve::ServeArgs),
+    Serve(Later<serve::ServeArgs>),
     /// Talk to an endpoint: a prompt on a terminal, bytes both ways in a pipe.
-    Connect(connect::ConnectArgs),
+    Connect(Later<connect::ConnectArgs>),
     /// Run a command on another machine.
-    Exec(Box<exec::ExecArgs>),
+    Exec(Later<Box<exec::ExecArgs>>),
     /// A shell on another machine, on a terminal.
-    Shell(Box<exec::ShellArgs>),
+    Shell(Later<Box<exec::ShellArgs>>),
+    /// Copy files and directories to or from another machine.
+    Cp(Later<Box<files::CpArgs>>),
+    /// Make a directory or file equal to one on another machine, or the other way round.
+    Sync(Later<Box<files::SyncArgs>>),
+    /// Measure a server under load: rate, latency, errors, bytes a second.
+    Bench(Later<Box<bench::BenchArgs>>),
+    /// Sockets by state, with their owners, queues and timers; the kernel's settings.
+    Ports(Later<ports::PortsArgs>),
+    /// Draw a connection packet by packet, with the states of both ends.
+    Trace(Later<Box<trace::TraceArgs>>),
     /// Make, show and hand out keys.
-    Key(key::KeyArgs),
+    Key(Later<key::KeyArgs>),
     /// Write shell completions to stdout.
     Completions(docs::CompletionsArgs),
     /// Write a manual page to stdout, of the program or of one of its commands.
@@ -75,7 +99,12 @@ pub fn main() -> ExitCode {
         let catalogue = Catalogue::all();
         return worker(|name, setup| catalogue.in_worker(name, setup));
     }
-    finish(parse(std::env::args_os()).and_then(run))
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let done = parse(&words).and_then(run);
+    match named(&words).as_deref() {
+        Some("exec" | "shell") => exec::finish(done, &words),
+        _ => finish(done),
+    }
 }
 
 /// A whole server program for a service of one's own: the options and endpoints of `sockeye
@@ -101,16 +130,18 @@ fn serve_one(name: &'static str, catalogue: &Catalogue) -> Result<(), Failure> {
     serve::run(program.args, config.serve, catalogue)
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    // There, whatever fails on our side must not look like the status of a command.
-    let remote = arguments.get(1).is_some_and(|word| word == "exec" || word == "shell");
-    let failed = |error: clap::Error| match usage::from_clap(&error) {
-        Failure::Usage(text) if remote => Failure::RemoteUsage(text),
-        other => other,
-    };
-    let matches = command().try_get_matches_from(arguments).map_err(failed)?;
+fn parse(words: &[OsString]) -> Result<Cli, Failure> {
+    let failed = |error: clap::Error| usage::from_clap(&error);
+    let matches = command().try_get_matches_from(words).map_err(failed)?;
     Cli::from_arg_matches(&matches).map_err(failed)
+}
+
+/// The command that these words name, as far as they can be understood.
+fn named(words: &[OsString]) -> Option<String> {
+    // Where help is asked for, the command is none the less named.
+    let command = command().ignore_errors(true).disable_help_flag(true);
+    let matches = command.try_get_matches_from(words).ok()?;
+    matches.subcommand_name().map(str::to_owned)
 }
 
 /// The one definition that help, manual pages and completions are made from.
@@ -121,18 +152,30 @@ fn command() -> clap::Command {
 fn run(cli: Cli) -> Result<(), Failure> {
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
-        Command::Serve(args) => serve::run(args, config()?.serve, &Catalogue::all()),
-        Command::Connect(args) => {
+        Command::Serve(Later(args)) => serve::run(args, config()?.serve, &Catalogue::all()),
+        Command::Connect(Later(args)) => {
             let settings = connect::ConnectSettings::resolve(args, config()?.connect);
             Ok(connect::run(settings.map_err(Failure::Usage)?)?)
         }
-        Command::Exec(args) => {
-            exec::run(args.resolve(config()?.exec).map_err(Failure::RemoteUsage)?)
+        Command::Exec(Later(args)) => {
+            exec::run(args.resolve(config()?.exec).map_err(Failure::Usage)?)
         }
-        Command::Shell(args) => {
-            exec::run(args.resolve(config()?.exec).map_err(Failure::RemoteUsage)?)
+        Command::Shell(Later(args)) => {
+            exec::run(args.resolve(config()?.exec).map_err(Failure::Usage)?)
         }
-        Command::Key(args) => key::run(args),
+        Command::Cp(Later(args)) => {
+            files::run(args.resolve(config()?.files).map_err(Failure::Usage)?)
+        }
+        Command::Sync(Later(args)) => {
+            files::run(args.resolve(config()?.files).map_err(Failure::Usage)?)
+        }
+        Command::Bench(Later(args)) => bench::run(*args, config()?.bench),
+        Command::Ports(Later(args)) => ports::run(&args.resolve(&config()?.ports)),
+        Command::Trace(Later(args)) => {
+            let settings = trace::TraceSettings::resolve(*args, config()?.trace);
+            trace::run(settings.map_err(Failure::Usage)?)
+        }
+        Command::Key(Later(args)) => key::run(args),
         Command::Completions(args) => docs::completions(&args),
         Command::Man(args) => docs::man(&args),
     }
@@ -176,15 +219,41 @@ fn finish(done: Result<(), Failure>) -> ExitCode {
 mod tests {
     use super::*;
 
+    /// X4: the command is known by its name, wherever that stands and whatever is wrong with the
+    /// rest.
+    #[test]
+    fn names() {
+        for (line, name) in [
+            ("exec --bad", Some("exec")),
+            ("--config F exec --bad", Some("exec")),
+            ("--config=F shell", Some("shell")),
+            ("exec --help", Some("exec")),
+            ("exec h --timeout nonsense -- true", Some("exec")),
+            ("--config F serve --bad", Some("serve")),
+            ("--config exec", None),
+            ("connect exec", Some("connect")),
+            ("--bad exec", None),
+            ("", None),
+        ] {
+            let words = std::iter::once("sockeye").chain(line.split_whitespace());
+            let words: Vec<OsString> = words.map(OsString::from).collect();
+            assert_eq!(named(&words).as_deref(), name, "{line}");
+        }
+    }
+
     /// Q5: the definition that everything is made from is consistent, and shows examples.
     #[test]
     fn definition() {
         command().debug_assert();
-        for name in ["serve", "connect", "exec", "shell", "key"] {
+        for name in
+            ["serve", "connect", "exec", "shell", "cp", "sync", "bench", "ports", "trace", "key"]
+        {
             let mut command = command();
             let sub = command.find_subcommand_mut(name).expect("a command");
             let help = sub.render_long_help().to_string();
             assert!(help.contains("Examples:"), "{name}: {help}");
+            // What the command is about, not its arguments, which are defined late.
+            assert!(!help.starts_with("Arguments"), "{name}: {help}");
         }
     }
 }

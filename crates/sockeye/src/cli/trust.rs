@@ -13,7 +13,8 @@ use sockeye_trust::{Fingerprint, place, prompt};
 #[derive(Debug, Default, Args)]
 pub(crate) struct TrustArgs {
     /// tls://: our key, a private key file, or a public one whose private half the SSH agent holds
-    /// [default: ~/.config/sockeye/id_ed25519, ~/.ssh/id_ed25519, then the agent's].
+    /// [default: ~/.config/sockeye/id_ed25519, ~/.ssh/id_ed25519, then the agent's, of which
+    /// `connect` takes the first and others try each].
     #[arg(long, short = 'i', value_name = "FILE", env = "SOCKEYE_IDENTITY")]
     identity: Option<PathBuf>,
 
@@ -21,7 +22,8 @@ pub(crate) struct TrustArgs {
     #[arg(long, value_name = "FILE", env = "SOCKEYE_KNOWN_HOSTS")]
     known_hosts: Option<PathBuf>,
 
-    /// tls://: trust a server that is met for the first time if its key has this fingerprint.
+    /// tls://: the server's key has to have this fingerprint; then one that is met for the first time
+    /// is trusted, too.
     #[arg(long, value_name = "SHA256:…", env = "SOCKEYE_TRUST")]
     trust: Option<Fingerprint>,
 }

@@ -12,11 +12,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// What was asked for could not be done: exit 1.
     Failed(anyhow::Error),
-    /// A remote command could not be run: exit 255.
-    Remote(anyhow::Error),
-    /// The command line of a remote command is wrong: exit 255, as all of our own failures there.
-    RemoteUsage(String),
-    /// A remote command ended with this status; all is said.
+    /// This is the exit status, and all is said.
     Status(u8),
     /// Help or the version was asked for: not a failure, exit 0.
     Shown(String),
@@ -40,14 +36,6 @@ impl Failure {
                 eprintln!("sockeye: {}", shown::line(&error.to_string()));
                 ExitCode::FAILURE
             }
-            Failure::Remote(error) => {
-                eprintln!("sockeye: {}", shown::line(&error.to_string()));
-                ExitCode::from(255)
-            }
-            Failure::RemoteUsage(text) => {
-                eprintln!("sockeye: {}", shown::line(&text));
-                ExitCode::from(255)
-            }
             Failure::Status(status) => ExitCode::from(status),
             Failure::Shown(text) => match super::docs::write_out(text.as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -64,11 +52,11 @@ pub(crate) fn from_clap(error: &clap::Error) -> Failure {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Failure::Shown(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Failure::Usage(
-                "no command: it is serve, connect, exec, shell or key; see `sockeye --help`".into(),
+                "no command: it is serve, connect, exec, shell, cp, sync, bench, ports, trace or key; see `sockeye --help`".into(),
             );
         }
         ErrorKind::UnknownArgument => {
-            if let Some(hint) = from_netcat(error) {
+            if let Some(hint) = from_others(error, &text) {
                 return Failure::Usage(hint);
             }
         }
@@ -97,13 +85,31 @@ const NETCAT: [(&str, &str); 6] = [
     ("-N", "the end of input is passed on always; leave it out"),
 ];
 
-/// An argument of netcat's, and what to write instead.
-fn from_netcat(error: &clap::Error) -> Option<String> {
+/// The same from scp and rsync, for `cp` and `sync`.
+const COPIES: [(&str, &str); 9] = [
+    ("-r", "directories are copied whole; leave it out"),
+    ("-R", "directories are copied whole; leave it out"),
+    ("-p", "times and modes are kept; leave it out"),
+    ("-z", "what gets smaller is compressed; leave it out"),
+    ("-C", "what gets smaller is compressed; leave it out"),
+    ("-P", "for a port write --port N; progress is shown, and what was interrupted resumes"),
+    ("-e", "no other program is needed; leave it out"),
+    ("-l", "for a rate write --limit RATE"),
+    ("--progress", "progress is shown on a terminal; leave it out"),
+];
+
+/// An argument of another program's, and what to write instead.
+fn from_others(error: &clap::Error, text: &str) -> Option<String> {
+    let copies = ["Usage: sockeye cp", "Usage: sockeye sync"];
+    let known = match copies.iter().any(|usage| text.contains(usage)) {
+        true => &COPIES[..],
+        false => &NETCAT,
+    };
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
     if word.bytes().all(|b| b.is_ascii_digit()) {
         return Some(format!("unexpected {word:?}: host and port are one word, HOST:{word}"));
     }
-    let (_, hint) = NETCAT.iter().find(|(option, _)| option == word)?;
+    let (_, hint) = known.iter().find(|(option, _)| option == word)?;
     Some(format!("no option {word}: {hint}"))
 }
 

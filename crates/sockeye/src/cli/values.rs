@@ -44,6 +44,32 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A rate of requests: a whole number a second of at least 1.
+pub(crate) fn per_second(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(rate @ 1..=limits::LOAD_RATE_MAX) => Ok(rate),
+        _ => Err(format!(
+            "not a rate: write a whole number of requests a second, 1 to {}",
+            limits::LOAD_RATE_MAX
+        )),
+    }
+}
+
+/// A rate of bits a second: digits and an optional K, M or G (powers of 1000), as links are sold.
+pub(crate) fn bits(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
+        Some(b'g' | b'G') => (&text[..text.len() - 1], 1_000_000_000),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+    match number.and_then(|number| number.checked_mul(unit)) {
+        Some(rate) if rate > 0 => Ok(rate),
+        _ => Err("not a rate: write bits a second, or a number with K, M or G".into()),
+    }
+}
+
 /// An endpoint, of any bytes.
 pub(crate) fn endpoint() -> impl TypedValueParser<Value = Endpoint> {
     OsStringValueParser::new().try_map(|word: OsString| Endpoint::parse_os(&word))
@@ -65,6 +91,11 @@ mod tests {
         assert_eq!(mode("0660"), Ok(0o660));
         assert!(mode("0999").is_err() && mode("7777").is_err());
         assert_eq!(count("3"), Ok(3));
+        assert_eq!((bits("8"), bits("10M"), bits("2k")), (Ok(8), Ok(10_000_000), Ok(2000)));
+        assert!(bits("0").is_err() && bits("+1").is_err() && bits("M").is_err());
+        assert!(bits("99999999999G").is_err() && bits("1é").is_err());
+        assert_eq!(per_second("7"), Ok(7));
+        assert!(per_second("0").is_err() && per_second("1e6").is_err());
         assert!(count("0").is_err() && count("-1").is_err() && count("x").is_err());
     }
 }

@@ -154,6 +154,22 @@ fn reset() {
     serves.join().unwrap();
 }
 
+/// Fault 48: a peer that says a TLS alert and nothing else speaks TLS; one that says more does not.
+#[test]
+fn met_tls() {
+    for (said, is_tls) in
+        [(&[21, 3, 1, 0, 2, 2, 10][..], true), (&[21, 3, 1, 0, 2, 2, 10, 0], false)]
+    {
+        let (client, mut server) = tcp_pair();
+        server.write_all(said).unwrap();
+        drop(server);
+        let (shown, result) = converse(client, None, None);
+        assert_eq!(shown, said);
+        let told = result.is_err_and(|error| error.to_string().contains("speaks TLS"));
+        assert_eq!(told, is_tls, "{said:?}");
+    }
+}
+
 /// C2, faults 8 and 9: a peer that ends and then resets has not read all of our input.
 #[test]
 fn closed_before_all_was_read() {

@@ -13,17 +13,17 @@ pub(super) enum Parsed {
     Entry(Box<Entry>),
     /// A key of another type.
     NotOurs,
-    /// Skipped, and why.
-    Broken(String),
+    /// Skipped, and why; with its key where its options alone are the reason.
+    Broken(String, Option<PublicKey>),
 }
 
 pub(super) fn parse(line: Line<'_>) -> Parsed {
     if let Some(text) = unfit(line.bytes) {
-        return Parsed::Broken(text);
+        return Parsed::Broken(text, None);
     }
     let (options, key) = match cut_options(line.bytes) {
         Ok(parts) => parts,
-        Err(text) => return Parsed::Broken(text.into()),
+        Err(text) => return Parsed::Broken(text.into(), None),
     };
     let (name, rest) = word(key);
     // Names of key types are ASCII: what is not is no name.
@@ -32,7 +32,7 @@ pub(super) fn parse(line: Line<'_>) -> Parsed {
         return if is_key_type(name) {
             Parsed::NotOurs
         } else {
-            Parsed::Broken("skipped: there is no key in it".into())
+            Parsed::Broken("skipped: there is no key in it".into(), None)
         };
     }
     let (base64, comment) = word(rest);
@@ -40,11 +40,11 @@ pub(super) fn parse(line: Line<'_>) -> Parsed {
     let key: Result<PublicKey, KeyParseError> = format!("{ED25519_NAME} {base64}").parse();
     let key = match key {
         Ok(key) => key,
-        Err(error) => return Parsed::Broken(format!("skipped: {error}")),
+        Err(error) => return Parsed::Broken(format!("skipped: {error}"), None),
     };
     match entry(line.number, key, comment, options) {
         Ok(entry) => Parsed::Entry(Box::new(entry)),
-        Err(text) => Parsed::Broken(format!("skipped: {text}")),
+        Err(text) => Parsed::Broken(format!("skipped: {text}"), Some(key)),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Authorized {
     pub warnings: Vec<Warning>,
     /// False if there is no such file at all.
     pub found: bool,
+    /// Keys whose lines were skipped for their options.
+    skipped: Vec<(PublicKey, Denial)>,
 }
 
 /// One line: a key and what is allowed to it.
@@ -83,6 +85,14 @@ pub enum Denial {
     /// No line that counts has this key.
     #[error("the key is in no line; add it with `sockeye key authorize`")]
     Unknown,
+    /// Its line was skipped: what was meant to be restricted shall not be added without a restriction.
+    #[error("line {line} has this key and was {text}; mend the line")]
+    Skipped {
+        /// The line's number, from 1.
+        line: usize,
+        /// `skipped:` and why.
+        text: String,
+    },
     /// Its line does not allow it from there.
     #[error("line {line} does not allow this key from there (from=); change the line")]
     Source {
@@ -104,8 +114,11 @@ pub fn parse(bytes: &[u8]) -> Authorized {
         match line::parse(line) {
             Parsed::Entry(entry) => authorized.entries.push(*entry),
             Parsed::NotOurs => {}
-            Parsed::Broken(text) => {
-                authorized.warnings.push(Warning { line: line.number, text });
+            Parsed::Broken(text, key) => {
+                let line = line.number;
+                let skipped = key.map(|key| (key, Denial::Skipped { line, text: text.clone() }));
+                authorized.skipped.extend(skipped);
+                authorized.warnings.push(Warning { line, text });
             }
         }
     }
@@ -135,15 +148,16 @@ impl Authorized {
         source: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<Grant, Denial> {
-        let mut denial = Denial::Unknown;
+        let skipped = self.skipped.iter().find(|(skipped, _)| skipped == key);
+        let unknown = skipped.map_or(Denial::Unknown, |(_, denial)| denial.clone());
+        let mut denial = None;
         for entry in self.entries.iter().filter(|entry| entry.key == *key) {
             match entry.judge(source, now) {
                 Ok(grant) => return Ok(grant),
-                Err(reason) if denial == Denial::Unknown => denial = reason,
-                Err(_) => {}
+                Err(reason) => denial = denial.or(Some(reason)),
             }
         }
-        Err(denial)
+        Err(denial.unwrap_or(unknown))
     }
 }
 

@@ -1,3 +1,5 @@
+//! Lists of authorised keys: their lines, options and files.
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};

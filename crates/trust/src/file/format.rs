@@ -15,20 +15,20 @@ use crate::key::{KeyParseError, PublicKey};
 use crate::pair::{KeyPair, Signer};
 use crate::strict::show;
 
-const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
-const END: &str = "-----END OPENSSH PRIVATE KEY-----";
+pub(crate) const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+pub(crate) const END: &str = "-----END OPENSSH PRIVATE KEY-----";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// The part of a private key file that is in clear.
 #[derive(Debug)]
-pub(super) struct Header {
-    pub(super) public: PublicKey,
-    pub(super) encrypted: bool,
+pub(crate) struct Header {
+    pub(crate) public: PublicKey,
+    pub(crate) encrypted: bool,
 }
 
 impl Header {
     /// Reads it, and refuses what is no Ed25519 key in this format.
-    pub(super) fn parse(text: &[u8], path: &Path) -> Result<Header, KeyFileError> {
+    pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Header, KeyFileError> {
         let text = std::str::from_utf8(text);
         let text = text.map_err(|_| KeyFileError::NotAKey { path: show(path) })?.trim();
         let Some(body) = text.strip_prefix(BEGIN) else {
@@ -74,13 +74,13 @@ fn clear_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The key of a file that is not encrypted.
-pub(super) fn plain(text: &[u8], path: &Path) -> Result<KeyPair, KeyFileError> {
+pub(crate) fn plain(text: &[u8], path: &Path) -> Result<KeyPair, KeyFileError> {
     let damaged = |_| KeyFileError::Damaged { path: show(path) };
     from_ssh(&PrivateKey::from_openssh(text).map_err(damaged)?, path)
 }
 
 /// The key of a file that is encrypted.
-pub(super) fn decrypt(text: &[u8], passphrase: &str, path: &Path) -> Result<KeyPair, KeyFileError> {
+pub(crate) fn decrypt(text: &[u8], passphrase: &str, path: &Path) -> Result<KeyPair, KeyFileError> {
     let key = PrivateKey::from_openssh(text);
     let key = key.map_err(|_| KeyFileError::Damaged { path: show(path) })?;
     let open = key.decrypt(passphrase).map_err(|error| match error {
@@ -102,7 +102,7 @@ fn from_ssh(key: &PrivateKey, path: &Path) -> Result<KeyPair, KeyFileError> {
 }
 
 /// The text of a private key file.
-pub(super) fn encode(
+pub(crate) fn encode(
     pair: &KeyPair,
     passphrase: Option<&str>,
 ) -> Result<Zeroizing<String>, ssh_key::Error> {

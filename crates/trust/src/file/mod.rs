@@ -1,6 +1,6 @@
 //! Private key files in OpenSSH's format: read with care, written whole or not at all.
 
-mod format;
+pub(crate) mod format;
 #[cfg(test)]
 mod tests;
 mod write;

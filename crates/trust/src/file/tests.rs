@@ -1,3 +1,5 @@
+//! Key files as OpenSSH writes them, and those that are refused.
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;

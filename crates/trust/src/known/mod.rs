@@ -14,6 +14,8 @@ use crate::key::{Fingerprint, PublicKey};
 use crate::lines::{self, Warning};
 use crate::strict::{self, ListError};
 pub use line::{Entry, HostKey, Mark};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use write::without;
 pub use write::{append, remove};
 
 /// The servers that are known.

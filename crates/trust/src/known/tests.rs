@@ -1,3 +1,5 @@
+//! Known hosts: their lines and files.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

@@ -54,7 +54,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// What is left of a line without this name; `None` if the name is not in it.
-fn without(line: &[u8], number: usize, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn without(line: &[u8], number: usize, name: &str) -> Option<Vec<u8>> {
     let bytes = trim(line.strip_suffix(b"\n").unwrap_or(line));
     if bytes.is_empty() || bytes[0] == b'#' {
         return None;

@@ -14,7 +14,7 @@ mod verify;
 mod wire;
 
 pub use client::{Expect, connect};
-pub use config::signing_content_ok;
+pub use config::{prepare, signing_content_ok};
 pub use error::{HandshakeError, explain_read};
 pub use server::Acceptor;
 pub use stream::{ClientStream, ServerStream};

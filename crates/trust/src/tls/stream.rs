@@ -10,6 +10,15 @@ use super::config::Spoken;
 use super::wire::Wire;
 use crate::key::PublicKey;
 
+/// The TLS library's words for a missing close_notify are for programmers.
+fn truncated(error: io::Error) -> io::Error {
+    const SENTENCE: &str = "truncated: it ended without the other side's last word (close_notify)";
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), SENTENCE),
+        _ => error,
+    }
+}
+
 macro_rules! stream {
     ($(#[$doc:meta])* $name:ident, $side:ident) => {
         $(#[$doc])*
@@ -57,7 +66,7 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 buf: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                Pin::new(&mut self.inner).poll_read(cx, buf)
+                Pin::new(&mut self.inner).poll_read(cx, buf).map_err(truncated)
             }
         }
 

@@ -1,3 +1,5 @@
+//! Both ends of a handshake in memory, honest and not.
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

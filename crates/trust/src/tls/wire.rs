@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sockeye_limits as limits;
+use sockeye_net::Pages;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream with a read buffer of its own. The TLS library asks for 4 KiB at a time, which would
@@ -15,7 +16,7 @@ pub(super) struct Wire<S> {
     pub(super) io: S,
     first: [u8; limits::FIRST_BYTES],
     first_len: usize,
-    buffer: Box<[u8]>,
+    buffer: Pages,
     start: usize,
     end: usize,
     busy: bool,
@@ -27,7 +28,7 @@ impl<S> Wire<S> {
             io,
             first: [0; limits::FIRST_BYTES],
             first_len: 0,
-            buffer: Box::default(),
+            buffer: Pages::default(),
             start: 0,
             end: 0,
             busy: false,
@@ -66,7 +67,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
     /// Fills our own buffer, which is empty.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.buffer.is_empty() {
-            self.buffer = vec![0; limits::TLS_READ_BUFFER].into();
+            self.buffer = Pages::new(limits::TLS_READ_BUFFER);
         }
         let mut all = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut all))?;

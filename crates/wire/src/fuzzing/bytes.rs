@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sockeye_limits as limits;
 
+use crate::files::{Options, Placement, Transfer, Way};
 use crate::frame::{CLIENT_MAGIC, HEADER, SERVER_MAGIC};
 use crate::pair::{Dice, Heard, keep};
 use crate::{
@@ -71,6 +72,13 @@ fn serve(stream: &[u8], _: u8, mut dice: Dice) -> Outcome {
             answer(&mut server, &message, &mut out);
             out.clear();
             keep(&mut heard, message);
+            if matches!(heard.last(), Some(Heard::Transfer(_))) && server.phase() == Phase::Running
+            {
+                // What comes behind is the transfer's, and nothing of it is lost.
+                assert_eq!(server.next(NOW), Ok(None));
+                heard.push(Heard::Stdin([&server.into_rest(), rest].concat()));
+                return (heard, Ok(()));
+            }
         }
         assert!(server.capacity() <= MEMORY, "{} bytes held", server.capacity());
     }
@@ -88,6 +96,11 @@ fn answer(server: &mut Server, message: &Heard, out: &mut Vec<u8>) {
             server.failed(&failure, out)
         }
         Heard::Run(_) => server.started(1, out),
+        Heard::Transfer(transfer) if transfer.options.delete => {
+            let failure = Failure { kind: FailureKind::Refused, text: "no".to_owned() };
+            server.failed(&failure, out)
+        }
+        Heard::Transfer(_) => server.ready(out),
         Heard::Stdin(bytes) => server.stdin_taken(bytes.len(), out),
         Heard::Signal(Signal::Hup) => server.stdin_closed(out).or(Ok(())),
         Heard::Signal(Signal::Kill) | Heard::StdinEnd => server.ended(nothing(), out),
@@ -124,6 +137,11 @@ fn ask(stream: &[u8], choice: u8, mut dice: Dice) -> Outcome {
                 run(&mut client, choice);
             }
             keep(&mut heard, message);
+            if heard.last() == Some(&Heard::Ready) {
+                assert_eq!(client.next(NOW), Ok(None));
+                heard.push(Heard::Stdout([&client.into_rest(), rest].concat()));
+                return (heard, Ok(()));
+            }
         }
         assert!(client.capacity() <= MEMORY, "{} bytes held", client.capacity());
         assert!(client.stdin_room() <= limits::FRAME_DATA_MAX);
@@ -143,6 +161,11 @@ fn begin(client: &mut Client, choice: u8) {
 }
 
 fn run(client: &mut Client, choice: u8) {
+    if choice & 12 == 12 {
+        let asked = client.transfer(&a_transfer(), &mut Vec::new());
+        assert_eq!(asked, Ok(()));
+        return;
+    }
     let mut run = Run::new(Program::Login);
     run.stdin = choice & 4 != 0;
     run.detach = choice & 8 != 0 && !run.stdin;
@@ -152,6 +175,18 @@ fn run(client: &mut Client, choice: u8) {
     if run.stdin {
         let header = client.stdin_header(1000);
         assert!(header.is_ok(), "{header:?}");
+    }
+}
+
+fn a_transfer() -> Transfer {
+    Transfer {
+        way: Way::Pull,
+        placement: Placement::Auto,
+        options: Options::default(),
+        paths: vec![b"a".to_vec()],
+        sources: 1,
+        filters: Vec::new(),
+        part: (0, 1),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sockeye_limits as limits;
 
+use crate::files::{Options, Placement, Transfer, Way};
 use crate::pair::{Heard, Pair};
 use crate::{
     Ended, Failure, FailureKind, Misuse, Program, Run, Signal, Status, Terminal, WindowSize,
@@ -70,6 +71,8 @@ impl Told {
             22..=25 => {
                 pair.to_client(slice(value)).expect("the server wrote nothing illegal");
             }
+            28 => self.transfer(value, pair),
+            29 => self.ready(pair),
             // Hello is due in ten seconds; a late one is not what is looked for.
             26 if pair.server_heard.is_empty() || pair.client_heard.is_empty() => {}
             26 => pair.now += Duration::from_millis(1 << value),
@@ -167,11 +170,37 @@ impl Told {
         pair.downward.put(&out);
     }
 
+    /// The client asks for a transfer, or for one that cannot be.
+    fn transfer(&mut self, value: usize, pair: &mut Pair) {
+        let transfer = Transfer {
+            way: if value & 1 == 0 { Way::Pull } else { Way::Push },
+            placement: Placement::Into,
+            options: Options::default(),
+            paths: vec![b"a".to_vec(); usize::from(value != 7)],
+            sources: 1,
+            filters: Vec::new(),
+            part: (0, 1),
+        };
+        let mut out = Vec::new();
+        let done = pair.client.transfer(&transfer, &mut out);
+        self.asked += usize::from(done.is_ok());
+        wrote_only_if_done(done, &out);
+        pair.upward.put(&out);
+    }
+
+    /// The server begins a transfer: neither end says more.
+    fn ready(&mut self, pair: &mut Pair) {
+        let mut out = Vec::new();
+        let done = pair.server.ready(&mut out);
+        wrote_only_if_done(done, &out);
+        pair.downward.put(&out);
+    }
+
     /// Compares what was heard with what was said, and forgets it.
     fn compare(&mut self, pair: &mut Pair) {
         for heard in pair.server_heard.drain(1.min(pair.server_heard.len())..) {
             match heard {
-                Heard::Run(_) => {
+                Heard::Run(_) | Heard::Transfer(_) => {
                     self.runs_heard += 1;
                     (self.stdin_heard, self.taken) = (0, 0);
                     (self.stdout, self.stderr) = (0, 0);

@@ -14,7 +14,8 @@ fn any_frame() -> Run {
 /// An end that a frame of this kind may come to, and what it says to these bytes.
 fn hear(kind: Kind, bytes: &[u8]) -> Result<usize, ProtocolError> {
     match kind {
-        Kind::Run => to_server(&mut greeted().server, bytes),
+        Kind::Run | Kind::Transfer => to_server(&mut greeted().server, bytes),
+        Kind::Ready => to_client(&mut asked_transfer().client, bytes),
         Kind::Started | Kind::Failed => to_client(&mut asked(&any_frame()).client, bytes),
         _ if kind.sender() == Side::Client => to_server(&mut running(&any_frame()).server, bytes),
         _ => {

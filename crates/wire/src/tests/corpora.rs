@@ -13,11 +13,14 @@ use crate::{Failure, FailureKind, Signal, Terminal, WindowSize, plain};
 /// A fuzz target: its name and what it does.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 7] = [
     ("wire_server_bytes", fuzzing::server_bytes),
     ("wire_client_bytes", fuzzing::client_bytes),
     ("wire_operations", fuzzing::operations),
     ("plain_reply", fuzzing::plain_reply),
+    ("transfer_sender_bytes", fuzzing::transfer_sender_bytes),
+    ("transfer_receiver_bytes", fuzzing::transfer_receiver_bytes),
+    ("transfer_operations", fuzzing::transfer_operations),
 ];
 
 fn folder(target: &str) -> PathBuf {
@@ -69,6 +72,9 @@ fn seeds(target: &str) -> Seeds {
         "wire_server_bytes" => server_seeds(),
         "wire_client_bytes" => client_seeds(),
         "wire_operations" => operation_seeds(),
+        "transfer_sender_bytes" => files_corpora::sender_seeds(),
+        "transfer_receiver_bytes" => files_corpora::receiver_seeds(),
+        "transfer_operations" => files_corpora::saying_seeds(),
         _ => plain_seeds(),
     }
 }
@@ -108,6 +114,9 @@ fn server_seeds() -> Seeds {
     });
     let run_frame = &run(with_stdin())[1..];
     let late = frame(Kind::Signal as u8, &[5]);
+    let moving = said(|client, out| client.transfer(&a_transfer(), out).unwrap());
+    let mut refused = moving.clone();
+    refused[8] |= 2;
     vec![
         ("seed-hello", b"\x01sockeye?\0\x01\x01x".to_vec()),
         ("seed-other-version", b"\x01sockeye?\0\x02".to_vec()),
@@ -126,6 +135,8 @@ fn server_seeds() -> Seeds {
         ("seed-length-zero", [&[0][..], &header(Kind::Stdin, 0)].concat()),
         ("seed-longest-run", [&[0][..], &header(Kind::Run, 1 << 20), &[0, 1]].concat()),
         ("seed-unknown-kind", [&[0][..], &frame(0x7f, b"")].concat()),
+        ("seed-transfer", [&moving[..], b"\x41\0\0\0\x2d rest"].concat()),
+        ("seed-transfer-refused", [&refused[..], &moving[1..], &frame(4, &[2])].concat()),
     ]
 }
 
@@ -160,6 +171,9 @@ fn client_seeds() -> Seeds {
         ("seed-nobody-asked", seed(2, &[&started])),
         ("seed-length-max", seed(0, &[&started, &header(Kind::Stdout, u32::MAX)])),
         ("seed-cut", seed(0, &[&started, &header(Kind::Stdout, 5), b"he"])),
+        ("seed-transfer", seed(12, &[&frame(Kind::Ready as u8, b""), b"\x41\0\0\0\x2d rest"])),
+        ("seed-transfer-refused", seed(0x1c, &[&failed, &frame(Kind::Ready as u8, b"")])),
+        ("seed-transfer-started", seed(12, &[&started])),
     ]
 }
 

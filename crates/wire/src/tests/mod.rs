@@ -5,12 +5,20 @@ mod corpora;
 mod credit;
 mod document;
 mod ends;
+mod files_bounds;
+mod files_corpora;
+mod files_end;
+mod files_exchange;
+mod files_frames;
+mod files_held;
+mod files_request;
 mod order;
 mod round_trip;
 mod strangers;
 
 use std::time::Duration;
 
+use crate::files::{Options, Placement, Transfer, Way};
 use crate::frame::{HEADER, Kind};
 use crate::pair::Pair;
 use crate::{
@@ -50,6 +58,26 @@ fn running(run: &Run) -> Pair {
 /// A command that takes input.
 fn with_stdin() -> Run {
     Run { stdin: true, ..Run::new(Program::Line(b"cat".to_vec())) }
+}
+
+/// A transfer that a client may ask for.
+fn a_transfer() -> Transfer {
+    Transfer {
+        way: Way::Pull,
+        placement: Placement::Auto,
+        options: Options::default(),
+        paths: vec![b"a".to_vec()],
+        sources: 1,
+        filters: Vec::new(),
+        part: (0, 1),
+    }
+}
+
+/// A client and a server that have heard each other's Hello, with a transfer asked for.
+fn asked_transfer() -> Pair {
+    let mut pair = greeted();
+    say_up(&mut pair, |client, out| client.transfer(&a_transfer(), out).unwrap());
+    pair
 }
 
 /// Lets the client say something and carries it.

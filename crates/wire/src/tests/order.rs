@@ -99,7 +99,7 @@ fn server_frames() {
         let mut pair = running(&with_stdin());
         pair.client.stdin_header(0x0101_0101 & limits::FRAME_DATA_MAX).unwrap_or_default();
         let heard = to_client(&mut pair.client, &bytes);
-        let late = matches!(kind, Kind::Started | Kind::Failed | Kind::StdinTaken);
+        let late = matches!(kind, Kind::Started | Kind::Failed | Kind::StdinTaken | Kind::Ready);
         assert_eq!(heard.is_err(), late, "{kind} after the start");
     }
     let detached = Run { detach: true, ..Run::new(Program::Login) };

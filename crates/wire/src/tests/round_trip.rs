@@ -213,7 +213,7 @@ proptest! {
         frames in vec((any::<u8>(), vec(0u8..6, 0..40)), 0..20),
     ) {
         let frames = frames.into_iter().map(|(kind, payload)| {
-            frame(Kind::ALL[usize::from(kind) % 12] as u8, &payload)
+            frame(Kind::ALL[usize::from(kind) % Kind::ALL.len()] as u8, &payload)
         });
         let bytes = [vec![choice & !1], frames.collect::<Vec<_>>().concat()].concat();
         fuzzing::server_bytes(&bytes);

@@ -33,6 +33,7 @@ fn scoped() {
         plan.confinement = Confinement { no_new_privileges: true, scoped: true };
         let job = Job::start(&plan).unwrap();
         if !job.confinement().scoped {
+            assert!(std::env::var_os("CI").is_none(), "needs Landlock's scopes, Linux 6.12");
             println!("skipped: this kernel has no Landlock scopes");
             return;
         }

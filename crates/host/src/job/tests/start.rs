@@ -123,8 +123,10 @@ fn directory() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap();
         let program = path.join("here");
-        std::fs::write(&program, "#!/bin/sh\npwd -P\n").unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        // By another process: a child forked meanwhile could hold a descriptor of ours (ETXTBSY).
+        let make = "printf '#!/bin/sh\\npwd -P\\n' > \"$0\" && chmod 755 \"$0\"";
+        let made = std::process::Command::new("sh").args(["-c", make]).arg(&program).status();
+        assert!(made.unwrap().success());
         let mut plan = arguments(["./here"]);
         plan.directory = Some(path.clone());
         let (stdout, _, exit) = finish(Job::start(&plan).unwrap()).await;

@@ -82,15 +82,18 @@ impl Employee {
         }
     }
 
-    /// Waits until it is ready for work.
+    /// Waits until it is ready for work. One that is not in time never had any, so it is killed.
     async fn hello(&mut self, pool: &Pool) -> Result<(), Left> {
-        tokio::select! {
-            report = self.control.report() => match report {
-                Ok(Report::Hello) => Ok(()),
-                _ => Err(Left::Died(None)),
-            },
-            () = pool.over() => Err(Left::Dismissed),
+        let said = tokio::select! {
+            said = self.control.hello() => said,
+            () = pool.over() => return Err(Left::Dismissed),
+        };
+        if said {
+            return Ok(());
         }
+        // It may have died by itself.
+        let _ = self.child.start_kill();
+        Err(Left::Died(None))
     }
 
     /// Waits for a connection; counted as free until it has one or leaves.
@@ -189,9 +192,10 @@ impl Employee {
             let report = tokio::select! {
                 report = self.control.report() => report,
                 () = pool.over() => {
-                    let end = End::ours(Why::Drain);
-                    admission.close(Outcome::of(end, None));
-                    return Err(Left::Dismissed);
+                    return Err(match session {
+                        Some(_) => self.last_words(admission).await,
+                        None => dismissed(admission),
+                    });
                 }
             };
             match (report, session) {
@@ -202,15 +206,47 @@ impl Employee {
                 }
                 (Ok(Report::Tell(news)), Some(_)) => admission.ear().hear(&news),
                 (Ok(Report::Ask(question)), Some(session)) => {
-                    let answer = match question.len() {
+                    self.control.answer(match question.len() {
                         ..=limits::QUESTION_MAX => session.answer(&question),
                         _ => Err("the question is too long".into()),
+                    });
+                }
+                (Ok(Report::Enter(proof)), Some(_)) => {
+                    let welcome = tokio::select! {
+                        welcome = admission.ear().enter(&proof) => welcome,
+                        // Nothing is said while an answer is waited for: this is its death.
+                        _ = self.control.report() => return Err(Left::Died(Some(admission))),
+                        () = pool.over() => return Err(dismissed(admission)),
                     };
-                    // A worker that is gone is noticed by the next report.
-                    let _ = self.control.send(&Order::Answer(answer), None);
+                    let refused = || "there is no place".to_owned();
+                    self.control.answer(welcome.then(Vec::new).ok_or_else(refused));
                 }
                 _ => return Err(Left::Died(Some(admission))),
             }
+        }
+    }
+
+    /// A session is told to end, and may say how that went: a worker ends it where we say no more.
+    async fn last_words(&self, admission: Admission) -> Left {
+        let said = timeout(limits::SESSION_EXIT, async {
+            self.control.finish()?;
+            loop {
+                match self.control.report().await? {
+                    Report::Tell(news) => admission.ear().hear(&news),
+                    Report::Done { end, bytes_in, bytes_out } => {
+                        return io::Result::Ok((end, (bytes_in, bytes_out)));
+                    }
+                    // What it asks now has no answer.
+                    _ => {}
+                }
+            }
+        });
+        match said.await {
+            Ok(Ok((end, counts))) => {
+                admission.close(Outcome::of(end, Some(counts)));
+                Left::Dismissed
+            }
+            _ => dismissed(admission),
         }
     }
 
@@ -287,6 +323,22 @@ impl Line {
         pass::send(self.0.get(), &serde_json::to_vec(order)?, fd)
     }
 
+    /// A worker's first word; false where it says another, dies, or says nothing in time.
+    async fn hello(&self) -> bool {
+        let said = timeout(limits::WORKER_START, self.report()).await;
+        matches!(said, Ok(Ok(Report::Hello)))
+    }
+
+    /// Says no more, and still listens.
+    fn finish(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(self.0.get(), rustix::net::Shutdown::Write)?)
+    }
+
+    /// Answers a question; a worker that is gone is noticed by the next report.
+    fn answer(&self, answer: Result<Vec<u8>, String>) {
+        let _ = self.send(&Order::Answer(answer), None);
+    }
+
     /// The next report; an error where the worker is gone or speaks nonsense.
     async fn report(&self) -> io::Result<Report> {
         let mut buffer = [0; limits::WORKER_MESSAGE];
@@ -305,6 +357,28 @@ impl Line {
     }
 }
 
+/// The pool stops, and with it what a worker was serving.
+fn dismissed(admission: Admission) -> Left {
+    admission.close(Outcome::of(End::ours(Why::Drain), None));
+    Left::Dismissed
+}
+
 fn cause_of_death(status: Option<ExitStatus>) -> (Option<i32>, Option<i32>) {
     (status.and_then(|s| s.signal()), status.and_then(|s| s.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault 34: a worker that is stopped or stuck while it starts is given up, and another takes its
+    /// place: a connection that waits for it would wait for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_says_nothing() {
+        let (ours, _theirs) = pass::pair().unwrap();
+        rustix::io::ioctl_fionbio(&ours, true).unwrap();
+        let line = Line(Watched::new(Arc::new(ours), Interest::READABLE).unwrap());
+        let said = timeout(limits::WORKER_START * 2, line.hello()).await;
+        assert!(!said.expect("it is not waited for"), "it said nothing");
+    }
 }

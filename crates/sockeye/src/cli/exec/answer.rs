@@ -3,6 +3,9 @@
 use serde::Serialize;
 use sockeye_wire::{Failure as NotStarted, FailureKind, Status};
 
+use crate::cli::docs::write_out;
+use crate::cli::usage::Failure;
+
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
@@ -18,7 +21,33 @@ pub(super) struct Answer {
     pub(super) error: Option<String>,
 }
 
+/// The exit status of our own failures (X4).
+pub(super) const OURS: u8 = 255;
+
+/// The exit status where `--timeout` was over, as timeout(1) has it (X4).
+pub(super) const TIMED_OUT: u8 = 124;
+
 impl Answer {
+    /// What there is to say where a command did not run for a reason of ours.
+    pub(super) fn failed(error: String) -> Answer {
+        Answer {
+            exit: Some(OURS),
+            signal: None,
+            stdout: String::new(),
+            stderr: String::new(),
+            duration_ms: 0,
+            error: Some(error),
+        }
+    }
+
+    /// Writes it to stdout; a failure of that is told, and is our own.
+    pub(super) fn write(&self) -> Result<(), Failure> {
+        write_out(&self.line()).map_err(|failure| {
+            failure.report();
+            Failure::Status(OURS)
+        })
+    }
+
     /// The JSON, with its newline.
     pub(super) fn line(&self) -> Vec<u8> {
         let line = serde_json::to_string(self).expect("plain data with string keys");
@@ -34,9 +63,9 @@ pub(super) fn exit(status: Status) -> (u8, Option<&'static str>) {
     match status {
         Status::Exited(code) => (code, None),
         Status::Signaled { signal, .. } => (128_u8.saturating_add(signal), None),
-        Status::TimedOut => (124, Some("the command was ended: its --timeout was over")),
+        Status::TimedOut => (TIMED_OUT, Some("the command was ended: its --timeout was over")),
         Status::OutputLimit => {
-            (255, Some("the command was ended: it wrote more than its --max-output"))
+            (OURS, Some("the command was ended: it wrote more than its --max-output"))
         }
     }
 }
@@ -46,7 +75,7 @@ pub(super) fn not_started(failure: &NotStarted) -> u8 {
     match failure.kind {
         FailureKind::NotFound => 127,
         FailureKind::NotExecutable => 126,
-        _ => 255,
+        _ => OURS,
     }
 }
 

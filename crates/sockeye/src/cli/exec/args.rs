@@ -119,7 +119,7 @@ pub(crate) struct ExecArgs {
     max_output: Option<u64>,
 
     /// Leave it running on its own, without input and output, and print its process number.
-    #[arg(long, conflicts_with_all = ["tty", "json"])]
+    #[arg(long, conflicts_with_all = ["tty", "json", "timeout", "max_output"])]
     detach: bool,
 
     /// Show the result as one JSON object.
@@ -203,6 +203,7 @@ impl ExecArgs {
     /// # Errors
     /// What contradicts itself or is no value, in one sentence.
     pub(crate) fn resolve(self, config: ExecConfig) -> Result<ExecSettings, String> {
+        let beyond_plain = self.beyond_plain();
         let reached = self.reach.resolve(&self.host, config)?;
         let what = match (self.line, self.argv.is_empty()) {
             (Some(line), _) => What::Line(line.into_vec()),
@@ -214,13 +215,12 @@ impl ExecArgs {
         if what == What::Prompt && (self.tty || self.json || self.detach) {
             return Err("no command: write it behind --, or a line for the shell with -c".into());
         }
-        let plain = reached.endpoint.transport() == sockeye_net::Transport::Tcp;
-        if plain && (self.tty || self.detach || self.cwd.is_some() || !self.env.is_empty()) {
-            return Err(
-                "the plain form (tcp://) has no --tty, --detach, --cwd and --env; put them \
-                        into the command line"
-                    .into(),
-            );
+        let is_plain = reached.endpoint.transport() == sockeye_net::Transport::Tcp;
+        if is_plain && let Some(option) = beyond_plain {
+            return Err(format!(
+                "the plain form (tcp://) has no {option}: put it into the command line, or use tls:// \
+                 or unix:"
+            ));
         }
         let environment = self.env.into_iter().map(variable).collect::<Result<_, _>>()?;
         let show = match (self.json, self.raw) {
@@ -244,6 +244,21 @@ impl ExecArgs {
     }
 }
 
+impl ExecArgs {
+    /// An option that the plain form cannot keep, if one was given.
+    fn beyond_plain(&self) -> Option<&'static str> {
+        let given = [
+            (self.tty, "--tty"),
+            (self.detach, "--detach"),
+            (self.cwd.is_some(), "--cwd"),
+            (!self.env.is_empty(), "--env"),
+            // All of the output comes in one piece, when the command is over.
+            (self.max_output.is_some(), "--max-output"),
+        ];
+        given.into_iter().find_map(|(given, option)| given.then_some(option))
+    }
+}
+
 impl ShellArgs {
     /// The same for a shell.
     ///
@@ -260,9 +275,18 @@ impl ShellArgs {
 }
 
 impl ReachArgs {
-    /// Settings of a command of nothing yet.
-    fn resolve(self, host: &OsString, config: ExecConfig) -> Result<ExecSettings, String> {
-        let family = match (self.ipv4.or(config.ipv4), self.ipv6.or(config.ipv6)) {
+    /// How a server is dialled, and which keys count: the arguments over the configuration.
+    ///
+    /// # Errors
+    /// What contradicts itself or is no value, in one sentence.
+    pub(crate) fn connection(
+        self,
+        identity: Option<PathBuf>,
+        known_hosts: Option<PathBuf>,
+        connect_timeout: Option<String>,
+        (ipv4, ipv6): (Option<bool>, Option<bool>),
+    ) -> Result<(DialOptions, Trust), String> {
+        let family = match (self.ipv4.or(ipv4), self.ipv6.or(ipv6)) {
             (Some(true), Some(true)) => {
                 return Err("-4 and -6 exclude each other: give one of them, or neither".into());
             }
@@ -270,16 +294,28 @@ impl ReachArgs {
             (_, Some(true)) => Family::V6,
             _ => Family::Any,
         };
-        let timeout = match (self.connect_timeout, config.connect_timeout) {
+        let timeout = match (self.connect_timeout, connect_timeout) {
             (Some(span), _) => span,
             (None, Some(text)) => values::positive_duration(&text)
                 .map_err(|error| format!("connect-timeout in the configuration: {error}"))?,
             (None, None) => limits::CONNECT_TIMEOUT,
         };
+        let dial = DialOptions { family, source: self.source, options: self.set, timeout };
+        Ok((dial, self.trust.over(identity, known_hosts)?))
+    }
+
+    /// Settings of a command of nothing yet.
+    fn resolve(self, host: &OsString, config: ExecConfig) -> Result<ExecSettings, String> {
+        let (dial, trust) = self.connection(
+            config.identity,
+            config.known_hosts,
+            config.connect_timeout,
+            (config.ipv4, config.ipv6),
+        )?;
         Ok(ExecSettings {
             endpoint: target(host)?,
-            dial: DialOptions { family, source: self.source, options: self.set, timeout },
-            trust: self.trust.over(config.identity, config.known_hosts)?,
+            dial,
+            trust,
             what: What::Prompt,
             stdin: true,
             tty: false,

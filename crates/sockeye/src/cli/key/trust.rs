@@ -61,24 +61,21 @@ fn forget(path: &Path, host: &str, port: u16) -> Result<(), Failure> {
 fn learn(path: &Path, host: &str, port: u16, key: &PublicKey) -> Result<(), Failure> {
     let (file, name) = (shown_path(path), shown::line(&known::name(host, port)));
     let fingerprint = key.fingerprint();
-    let remedy = "if its key has changed and you know why, run `sockeye key trust --remove` first";
     match known::read(path).map_err(failed)?.judge(host, port, key) {
         Verdict::Known => {
             eprintln!("sockeye: {name} was known already by {fingerprint}");
             Ok(())
         }
-        Verdict::Unknown => {
+        // The whole key was given: it stands beside those of other types, as ssh's do.
+        Verdict::Unknown | Verdict::OtherTypes(_) => {
             known::append(path, host, port, key).map_err(failed)?;
             eprintln!("sockeye: {name} is known by {fingerprint} in {file}");
             Ok(())
         }
-        Verdict::Changed { line, old } => {
-            Err(failed(format!("{name} is known by {old} in line {line} of {file}; {remedy}")))
-        }
-        Verdict::OtherTypes(types) => {
-            let types = types.join(", ");
-            Err(failed(format!("{name} is known by a key of type {types} in {file}; {remedy}")))
-        }
+        Verdict::Changed { line, old } => Err(failed(format!(
+            "{name} is known by {old} in line {line} of {file}; if its key has changed and you \
+                 know why, run `sockeye key trust --remove {name}` first"
+        ))),
         Verdict::Revoked { line } => Err(failed(format!(
             "line {line} of {file} says that {fingerprint} is revoked; use \
                 another key"

@@ -13,7 +13,7 @@ use sockeye_net::{Family, SocketOption, units};
 use sockeye_serve::{Model, Overflow};
 
 use super::access::{AccessSource, Words};
-use super::keys::{KeyArgs, KeyConfig};
+use super::keys::{GivenKeys, KeyConfig};
 use crate::cli::usage::Failure;
 use crate::cli::values;
 
@@ -88,7 +88,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", env = "SOCKEYE_BACKLOG")]
     backlog: Option<u32>,
 
-    /// Connections at once [default: event 65536, thread 4096, process 256, iterative 1].
+    /// Connections at once [default: event 65536, thread 4096, process 256, iterative 1]. On tls://
+    /// peers count once they have proved who they are.
     #[arg(long, value_name = "N", env = "SOCKEYE_MAX_CONNECTIONS", value_parser = values::count)]
     max_connections: Option<usize>,
 
@@ -115,7 +116,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "BLOCK|@FILE", env = "SOCKEYE_DENY", value_delimiter = ',')]
     deny: Option<Vec<String>>,
 
-    /// Serve one connection or datagram, then end.
+    /// Serve one connection or datagram, then end; on tls:// one of a peer that may come in.
     #[arg(long, env = "SOCKEYE_ONCE", value_name = "on|off", num_args = 0..=1,
         require_equals = true, default_missing_value = "on", value_parser = units::switch)]
     once: Option<bool>,
@@ -157,7 +158,7 @@ pub(crate) struct ServeArgs {
     verbose: Option<bool>,
 
     #[command(flatten)]
-    keys: KeyArgs,
+    keys: GivenKeys,
 }
 
 /// `[serve]` of the configuration: keys named as the options, values written as on the command
@@ -188,6 +189,8 @@ pub(crate) struct ServeConfig {
     accept_env: Option<Vec<String>>,
     audit: Option<PathBuf>,
     privileges: Option<bool>,
+    root: Option<PathBuf>,
+    read_only: Option<bool>,
     penalize_loopback: Option<bool>,
 }
 
@@ -200,6 +203,8 @@ impl ServeConfig {
             accept_env: self.accept_env.take(),
             audit: self.audit.take(),
             privileges: self.privileges,
+            root: self.root.take(),
+            read_only: self.read_only,
             penalize_loopback: self.penalize_loopback,
         }
     }
@@ -224,7 +229,7 @@ pub(crate) struct Resolved {
     pub(crate) mode: u32,
     pub(crate) set: Vec<SocketOption>,
     pub(crate) family: Family,
-    pub(crate) keys: (KeyArgs, KeyConfig),
+    pub(crate) keys: (GivenKeys, KeyConfig),
     pub(crate) penalize_loopback: bool,
 }
 
@@ -243,7 +248,7 @@ impl ServeArgs {
 
     fn resolve(self, mut config: ServeConfig) -> Result<Resolved, String> {
         let keys = (self.keys, config.keys());
-        let penalize = keys.0.penalize_loopback.or(keys.1.penalize_loopback);
+        let penalize = keys.0.args.penalize_loopback.or(keys.1.penalize_loopback);
         Ok(Resolved {
             keys,
             penalize_loopback: penalize.unwrap_or(false),

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches};
 use sockeye_host::{ACCEPT_ENV, Rules};
 use sockeye_net::{shown, units};
 use sockeye_trust::{authorized, place};
@@ -25,7 +26,7 @@ pub(crate) struct KeyArgs {
     #[arg(long, value_name = "NAMES", env = "SOCKEYE_ACCEPT_ENV", value_delimiter = ',')]
     accept_env: Option<Vec<String>>,
 
-    /// host: write each command down in this file before it runs, as lines of JSON; what cannot be
+    /// host, command: write each command down in this file before it runs, as lines of JSON; what cannot be
     /// written down is not run.
     #[arg(long, value_name = "FILE", env = "SOCKEYE_AUDIT")]
     audit: Option<PathBuf>,
@@ -35,10 +36,94 @@ pub(crate) struct KeyArgs {
         require_equals = true, default_missing_value = "on", value_parser = units::switch)]
     privileges: Option<bool>,
 
+    /// host: serve files beneath this directory alone, and run no commands.
+    #[arg(long, value_name = "DIR", env = "SOCKEYE_ROOT")]
+    root: Option<PathBuf>,
+
+    /// host: let files be read, not written, and run no commands [default: off].
+    #[arg(long, env = "SOCKEYE_READ_ONLY", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    read_only: Option<bool>,
+
     /// tls://: bar sources that misbehave on loopback, too [default: off].
     #[arg(long, env = "SOCKEYE_PENALIZE_LOOPBACK", value_name = "on|off", num_args = 0..=1,
         require_equals = true, default_missing_value = "on", value_parser = units::switch)]
     pub(crate) penalize_loopback: Option<bool>,
+}
+
+/// Those options, and which of them stand on the command line: the environment is for all servers of a
+/// user.
+#[derive(Debug)]
+pub(crate) struct GivenKeys {
+    pub(crate) args: KeyArgs,
+    given: Vec<&'static str>,
+}
+
+/// The options by their names here, and whom they are for beside `host`.
+const OPTIONS: [(&str, &str, For); 8] = [
+    ("authorized_keys", "--authorized-keys", For::Tls),
+    ("host_key", "--host-key", For::Tls),
+    ("penalize_loopback", "--penalize-loopback", For::Tls),
+    ("audit", "--audit", For::Command),
+    ("accept_env", "--accept-env", For::Nobody),
+    ("privileges", "--privileges", For::Nobody),
+    ("root", "--root", For::Nobody),
+    ("read_only", "--read-only", For::Nobody),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    Tls,
+    Command,
+    Nobody,
+}
+
+impl GivenKeys {
+    /// Refuses an option that this service cannot keep.
+    ///
+    /// # Errors
+    /// Which, and what it is for, in one sentence.
+    pub(crate) fn check(&self, service: &str, commands: bool, tls: bool) -> Result<(), String> {
+        if commands && service == "host" {
+            return Ok(());
+        }
+        for (_, option, fit) in OPTIONS.iter().filter(|(_, option, _)| self.given.contains(option))
+        {
+            let (kept, whose) = match fit {
+                For::Tls => (tls, "host and tls://"),
+                For::Command => (commands, "host and command"),
+                For::Nobody => (false, "host"),
+            };
+            if !kept {
+                return Err(format!("{service} has no {option}: it is an option of {whose}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromArgMatches for GivenKeys {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<GivenKeys, clap::Error> {
+        let args = KeyArgs::from_arg_matches(matches)?;
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let options = OPTIONS.iter().filter(|(id, ..)| given(id)).map(|(_, option, _)| *option);
+        Ok(GivenKeys { args, given: options.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = GivenKeys::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for GivenKeys {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        KeyArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        KeyArgs::augment_args_for_update(command)
+    }
 }
 
 /// The same from the configuration.
@@ -49,6 +134,8 @@ pub(crate) struct KeyConfig {
     pub(crate) accept_env: Option<Vec<String>>,
     pub(crate) audit: Option<PathBuf>,
     pub(crate) privileges: Option<bool>,
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) read_only: Option<bool>,
     pub(crate) penalize_loopback: Option<bool>,
 }
 
@@ -61,7 +148,7 @@ impl KeyArgs {
         let homeless = |option: &str| format!("HOME is not set: name the file with {option} FILE");
         let authorized = self.authorized_keys.or(config.authorized_keys);
         let host_key = self.host_key.or(config.host_key);
-        let audit = self.audit.or(config.audit);
+        let audit = self.audit.or(config.audit).map(absolute).transpose()?;
         let usual = || ACCEPT_ENV.map(String::from).to_vec();
         Ok(Rules {
             authorized: absolute(
@@ -73,9 +160,21 @@ impl KeyArgs {
                 host_key.or_else(place::host_key).ok_or_else(|| homeless("--host-key"))?,
             )?,
             accept_env: self.accept_env.or(config.accept_env).unwrap_or_else(usual),
-            audit: audit.map(absolute).transpose()?,
+            audit,
+            root: self.root.or(config.root).map(absolute).transpose()?,
+            read_only: self.read_only.or(config.read_only).unwrap_or(false),
             privileges: self.privileges.or(config.privileges).unwrap_or(false),
         })
+    }
+}
+
+impl KeyArgs {
+    /// The audit file alone, for a server that knows no keys.
+    ///
+    /// # Errors
+    /// Where the current directory that it is relative to cannot be found.
+    pub(crate) fn audit(self, config: KeyConfig) -> Result<Option<PathBuf>, String> {
+        self.audit.or(config.audit).map(absolute).transpose()
     }
 }
 

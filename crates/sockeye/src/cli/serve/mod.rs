@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use serde_json::Value;
 use sockeye_host::{Host, Rules, Secured, plain};
@@ -49,7 +50,7 @@ impl Catalogue {
     pub(crate) fn in_worker(&self, name: &str, setup: &Value) -> Option<Service> {
         match name {
             "host" if self.commands => Host::in_worker(setup),
-            "command" if self.commands => Some(plain::Command::service()),
+            "command" if self.commands => plain::Command::in_worker(setup),
             name => {
                 let service = self.services.iter().find(|service| service.name() == name)?.clone();
                 if setup.is_null() { Some(service) } else { Secured::in_worker(service, setup) }
@@ -135,7 +136,9 @@ fn resolve(
         cells::check(endpoint.transport(), name, model).map_err(Failure::Usage)?;
     }
     let tls = endpoints.iter().chain(&given).any(|one| one.transport() == Transport::Tls);
-    let (service, list) = service(name, tls, args.keys, catalogue)?;
+    let (keys, config) = args.keys;
+    keys.check(name, commands, tls).map_err(Failure::Usage)?;
+    let (service, list) = service(name, tls, (keys.args, config), catalogue)?;
     let mut settings = Settings::new(service);
     settings.endpoints = endpoints;
     settings.activated = activated;
@@ -147,7 +150,14 @@ fn resolve(
     settings.idle_timeout = args.idle_timeout;
     settings.max_lifetime = args.max_lifetime;
     settings.access = args.access.read().map_err(Failure::Usage)?;
-    settings.reload = Some(Box::new(move || args.access.read_again()));
+    let told = list.clone();
+    settings.reload = Some(Box::new(move || {
+        if let Some(list) = told.clone() {
+            // On a thread of its own: standard error may be a pipe that nobody reads.
+            let _ = thread::Builder::new().spawn(move || keys::introduce(&list));
+        }
+        args.access.read_again()
+    }));
     settings.once = args.once;
     settings.drain = args.drain;
     if let Some(rate) = args.source_rate {
@@ -195,7 +205,10 @@ fn service(
             let list = rules.authorized.clone();
             Ok((Host::service(rules).map_err(failed)?, tls.then_some(list)))
         }
-        "command" if catalogue.commands => Ok((plain::Command::service(), None)),
+        "command" if catalogue.commands => {
+            let audit = args.audit(config).map_err(Failure::Usage)?;
+            Ok((plain::Command::service(audit), None))
+        }
         name => {
             let found = catalogue.services.iter().find(|service| service.name() == name);
             let service = found.expect("the name is one of them").clone();

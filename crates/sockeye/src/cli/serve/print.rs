@@ -144,7 +144,10 @@ fn text(event: &Event<'_>, verbose: bool) -> Option<String> {
             "{endpoint}: {count} datagrams dropped so far, the receive buffer was full; raise it \
              with --set rcvbuf=4M"
         ),
-        Event::Reloaded => "access lists and keys read again".into(),
+        Event::Reloaded { fingerprint: Some(fingerprint) } => {
+            format!("access lists and keys read again · {fingerprint}")
+        }
+        Event::Reloaded { fingerprint: None } => "access lists and keys read again".into(),
         Event::ReloadFailed { error } => shown::line(error),
         Event::Lost { count } => format!("{count} events lost, their reader is too slow"),
         Event::Draining { open: 0 } => return None,
@@ -186,11 +189,13 @@ fn connection_text(event: &Event<'_>) -> Option<String> {
             format!("#{connection} {peer} is {identity} {}", shown::line(comment)).trim_end().into()
         }
         Event::Command { connection, ended, .. } => {
-            let how = match (ended.exit, ended.signal) {
-                (_, Some(signal)) => format!("killed by signal {signal}"),
-                (Some(exit), None) => format!("exit {exit}"),
-                (None, None) => "detached".into(),
+            let own = match (ended.exit, ended.signal) {
+                (_, Some(signal)) => Some(format!("killed by signal {signal}")),
+                (Some(exit), None) => Some(format!("exit {exit}")),
+                (None, None) => None,
             };
+            let how: Vec<&str> = ended.why.as_deref().into_iter().chain(own.as_deref()).collect();
+            let how = how.join(", ");
             let CommandNews { command, output, duration_ms, .. } = ended;
             format!("#{connection} ran {command}: {how}, {output} bytes, {duration_ms} ms")
         }

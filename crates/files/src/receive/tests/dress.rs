@@ -1,0 +1,192 @@
+//! What files have beside their content: how much of it is held, and what becomes of a file where it
+//! cannot be set.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sockeye_limits as limits;
+use sockeye_wire::files::{Note, Owner, Role};
+
+use super::super::remove::sweep;
+use super::*;
+
+fn entry(entry: Entry) -> FromSender {
+    FromSender::Entry(entry)
+}
+
+fn archive() -> Transfer {
+    with(Options { archive: true, ..Options::default() })
+}
+
+fn with_attribute(mut entry: Entry, name: &str, length: usize) -> Entry {
+    entry.meta.xattrs = vec![(name.into(), vec![b'x'; length])];
+    entry
+}
+
+fn attribute(path: &Path, name: &str) -> Option<usize> {
+    rustix::fs::getxattr(path, name, &mut [0; 64][..]).ok()
+}
+
+/// Row 66, P-X17: attributes of files that wait for their content are bounded in sum, and the sender
+/// is at fault; those of a directory are set at once, and not held until it is finished.
+#[test]
+fn attributes_are_bounded_in_sum() {
+    let top = tempfile::tempdir().unwrap();
+    let mut words = vec![root(with_attribute(dir("d"), "user.early", 3))];
+    let many = 2 + limits::ATTRIBUTES_AHEAD / 1_000_000;
+    for n in 0..many {
+        let file = with_attribute(file(&format!("f{n}"), 1), "user.long", 1_000_000);
+        words.push(entry(file));
+    }
+    let came = into(top.path(), &archive(), words);
+    assert_eq!(attribute(&top.path().join("d"), "user.early"), Some(3));
+    match came.end {
+        Err(Stopped::Peer(wrong)) => {
+            assert_eq!(wrong.guilty, Role::Sender);
+            assert!(wrong.to_string().contains("attributes"), "{wrong}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Row 66, P-X17: so are the names that wait for a file.
+#[test]
+fn names_of_a_file_are_bounded() {
+    let top = tempfile::tempdir().unwrap();
+    let node = Node::File { size: Some(1), group: Some(1) };
+    let mut words = vec![root(dir("d")), entry(entry_of("first", node, 0o600))];
+    for n in 0..=limits::LINKS_AHEAD {
+        words.push(entry(entry_of(&format!("n{n}"), Node::Link(1), 0o600)));
+    }
+    let came = into(top.path(), &archive(), words);
+    assert!(came.stopped().contains("names of files"));
+}
+
+/// F2, F5: a file whose attribute, owner or mode cannot be set is there all the same, and told as a
+/// failure; without the owner that was meant it runs as nobody else.
+#[test]
+fn what_cannot_be_set_costs_no_file() {
+    let top = tempfile::tempdir().unwrap();
+    let node = |group| Node::File { size: Some(1), group };
+    // The kernel takes no attribute as long as this one, and no owner with this number.
+    let long = with_attribute(file("long", 1), "user.long", 100_000);
+    let mut owned = entry_of("owned", node(Some(1)), 0o6755);
+    owned.meta.owner = Some(Owner { uid: u32::MAX, gid: u32::MAX });
+    let mut link = symlink("link", "x");
+    link.meta.owner = owned.meta.owner;
+    let sub = with_attribute(dir("sub"), "user.long", 100_000);
+    let second = entry_of("second", Node::Link(1), 0o6755);
+    let entries = [entry(long), entry(owned), entry(second), entry(link), entry(sub), LEAVE];
+    let words = tree(entries.to_vec(), vec![small(0, b"1"), small(1, b"2")]);
+    let came = into(top.path(), &archive(), words);
+    let tally = came.tally();
+    assert_eq!((tally.stored, tally.failed), (2, 4), "{:?}", came.troubles());
+    let d = top.path().join("d");
+    assert_eq!(names(&d), ["link", "long", "owned", "second", "sub"]);
+    assert_eq!(fs::read(d.join("long")).unwrap(), b"1");
+    let meta = fs::metadata(d.join("owned")).unwrap();
+    assert_eq!((meta.mode() & 0o7777, meta.nlink(), meta.mtime()), (0o755, 2, THEN.seconds));
+    let mut troubles = came.troubles();
+    troubles.sort();
+    for ((path, text), (expected, what)) in troubles.iter().zip([
+        ("d/link", "its owner cannot be set"),
+        ("d/long", "its attribute user.long cannot be set"),
+        ("d/owned", "its owner cannot be set"),
+        ("d/sub", "its attribute user.long cannot be set"),
+    ]) {
+        assert_eq!(path, expected);
+        assert!(text.contains("it is here, but") && text.contains(what), "{text}");
+    }
+    // What is here and equal stays as well, and so do its other names.
+    let mut again = entry_of("owned", node(Some(1)), 0o755);
+    again.meta.owner = Some(Owner { uid: u32::MAX, gid: u32::MAX });
+    let second = entry_of("second", Node::Link(1), 0o755);
+    let words = tree(vec![entry(again), entry(second)], vec![]);
+    let came = into(top.path(), &archive(), words);
+    assert_eq!((came.tally().skipped, came.tally().failed), (1, 1), "{:?}", came.troubles());
+    assert_eq!(fs::metadata(d.join("second")).unwrap().nlink(), 2);
+}
+
+/// Row 64: the special bits of a directory that was there are not the source's to clear.
+#[test]
+fn special_bits_of_directories_stay() {
+    let top = tempfile::tempdir().unwrap();
+    let d = top.path().join("d");
+    fs::create_dir(&d).unwrap();
+    let mode = || fs::metadata(&d).unwrap().mode() & 0o7777;
+    fs::set_permissions(&d, fs::Permissions::from_mode(0o3775)).unwrap();
+    into(top.path(), &push(Placement::Into), tree(vec![], vec![])).tally();
+    assert_eq!(mode(), 0o3751);
+    into(top.path(), &archive(), tree(vec![], vec![])).tally();
+    assert_eq!(mode(), 0o751);
+}
+
+/// Row 69: nobody can lock a link while it has its temporary name. Another transfer that removes what
+/// is left over takes it away, and it is made again.
+#[test]
+fn links_outlive_a_sweep() {
+    let top = tempfile::tempdir().unwrap();
+    let d = top.path().join("d");
+    fs::create_dir(&d).unwrap();
+    let handle: OwnedFd = fs::File::open(&d).unwrap().into();
+    let stop = AtomicBool::new(false);
+    let node = Node::File { size: Some(1), group: Some(1) };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                sweep(&handle).unwrap();
+            }
+        });
+        for round in 0..30 {
+            let mut entries = vec![entry(entry_of("first", node.clone(), 0o600))];
+            for n in 0..30 {
+                entries.push(entry(symlink(&format!("l{n}"), &format!("{round}"))));
+                entries.push(entry(entry_of(&format!("n{n}"), Node::Link(1), 0o600)));
+                entries.push(entry(entry_of(&format!("p{round}-{n}"), Node::Fifo, 0o600)));
+            }
+            let contents = if round == 0 { vec![small(0, b"x")] } else { vec![] };
+            let came = into(top.path(), &archive(), tree(entries, contents));
+            let troubles = came.end.is_err().then(Vec::new).unwrap_or_else(|| came.troubles());
+            if !troubles.is_empty() || came.end.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                panic!("{troubles:?} {:?}", came.end);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Row 60, F7: with `delete` a dry run says of what is in the way of a directory, or of a file or
+/// link, that it would be removed, and is no failure.
+#[test]
+fn a_dry_run_over_what_is_in_the_way() {
+    let top = tempfile::tempdir().unwrap();
+    let d = top.path().join("d");
+    fs::create_dir_all(d.join("file/kept")).unwrap();
+    fs::create_dir_all(d.join("link/kept")).unwrap();
+    fs::write(d.join("sub"), "old").unwrap();
+    let entries = vec![
+        entry(file("file", 1)),
+        entry(symlink("link", "x")),
+        entry(dir("sub")),
+        entry(file("in", 1)),
+        LEAVE,
+    ];
+    let options = Options { delete: true, dry_run: true, ..Options::default() };
+    let came = into(top.path(), &with(options), tree(entries.clone(), vec![]));
+    assert_eq!(came.tally().failed, 0, "{:?}", came.troubles());
+    let would =
+        |path: &str, note| came.said.contains(&FromReceiver::Note { note, path: path.into() });
+    for path in ["d/file", "d/link", "d/sub"] {
+        assert!(would(path, Note::WouldRemove), "{path}");
+    }
+    for path in ["d/file", "d/link", "d/sub/in"] {
+        assert!(would(path, Note::WouldStore), "{path}");
+    }
+    assert_eq!(fs::read(d.join("sub")).unwrap(), b"old");
+    assert!(d.join("file/kept").is_dir() && d.join("link/kept").is_dir());
+    // Without it they are in the way.
+    let options = Options { delete: false, ..options };
+    let came = into(top.path(), &with(options), tree(entries, vec![]));
+    assert_eq!(came.tally().failed, 3, "{:?}", came.troubles());
+}

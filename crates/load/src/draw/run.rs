@@ -1,0 +1,285 @@
+//! The result of a run as lines for a terminal: it fits into 24 lines of 80 columns.
+
+use std::collections::BTreeMap;
+
+use super::ink::{Ink, Tone, fit, wrap};
+use super::latency::{marks, plot};
+use super::units;
+use crate::error::ErrorKind;
+use crate::plan::{Pace, Plan, Verify};
+use crate::report::{Datagrams, Report};
+
+/// How many lines the columns of the histogram take.
+const ROWS: usize = 7;
+
+/// How many errors are told with an example.
+const EXAMPLES: usize = 2;
+
+/// The result: what was run, the rate, what failed, latencies.
+pub fn report(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
+    let mut lines = vec![
+        ink.paint(Tone::Strong, &fit(&what(&report.plan, report), columns)),
+        ink.paint(Tone::Faint, &pace(&report.plan)),
+        String::new(),
+        rate(report, ink),
+    ];
+    lines.extend(notes(report).iter().flat_map(|note| wrap(note, columns)));
+    if let Some(datagrams) = &report.datagrams {
+        lines.push(fate(datagrams));
+    }
+    lines.extend(errors(&report.errors, &report.examples, columns, ink));
+    lines.push(String::new());
+    lines.extend(percentiles(report, columns, ink));
+    lines.extend(plot(&report.latency, columns, ROWS, ink));
+    lines
+}
+
+/// What was run.
+pub(crate) fn what(plan: &Plan, report: &Report) -> String {
+    let things = if plan.endpoint.transport().is_stream() { "connection" } else { "socket" };
+    let many = if plan.connections == 1 { "" } else { "s" };
+    let how = match plan.churn {
+        true => "a connection a request".into(),
+        false => format!("depth {}", plan.depth),
+    };
+    format!(
+        "{} · {} {things}{many} × {} · {how} · {} s",
+        sockeye_net::shown::line(&plan.endpoint.to_string()),
+        units::whole(plan.connections as u64),
+        units::memory(plan.size as f64),
+        units::digits(report.elapsed.as_secs_f64())
+    )
+}
+
+/// Which loop it was, and what latency means there.
+pub(crate) fn pace(plan: &Plan) -> String {
+    match plan.pace {
+        Pace::Closed => "closed loop: latency waits for the server".into(),
+        Pace::Open { per_second } => format!(
+            "open loop at {}/s: latency counts from the intended send time",
+            units::whole(per_second)
+        ),
+    }
+}
+
+fn rate(report: &Report, ink: Ink) -> String {
+    let seconds = report.elapsed.as_secs_f64().max(1e-9);
+    let bytes = |bytes: u64| units::rate(bytes as f64 / seconds);
+    let moved = match report.bytes_in == report.bytes_out {
+        true => format!("{} each way", bytes(report.bytes_in)),
+        false => format!("{} out, {} in", bytes(report.bytes_out), bytes(report.bytes_in)),
+    };
+    let figure = ink.paint(Tone::Strong, &units::whole(report.rate().round() as u64));
+    let checked = checked(report.plan.verify);
+    let stopped = if report.stopped { " · stopped early" } else { "" };
+    format!(
+        "{figure} requests/s · {} answered{checked} · {moved}{stopped}",
+        units::whole(report.requests)
+    )
+}
+
+pub(crate) fn checked(verify: Verify) -> &'static str {
+    match verify {
+        Verify::Upper | Verify::Echo => ", every byte checked",
+        Verify::None => ", unchecked",
+    }
+}
+
+/// What has to be known to read the figures aright.
+pub(crate) fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Pace::Open { per_second } = report.plan.pace {
+        let reached = report.rate();
+        if reached < per_second as f64 * 0.99 {
+            let (reached, meant) = (units::whole(reached.round() as u64), units::whole(per_second));
+            notes.push(format!("Reached {reached}/s of {meant}/s: it did not keep up."));
+        }
+    }
+    let late = report.own_delay.as_ref().filter(|late| !late.is_empty());
+    if let Some(late) = late.map(|late| late.value_at_percentile(99.0)).filter(|p99| *p99 >= LATE) {
+        let late = units::time(late);
+        notes.push(format!("The load itself was late by {late} (p99): part of this is ours."));
+    }
+    let used = report.cpu.as_secs_f64() / report.elapsed.as_secs_f64().max(1e-9);
+    if used >= report.plan.workers as f64 * 0.97 && report.plan.pace == Pace::Closed {
+        notes
+            .push("The load took all of its processor time: more --workers may drive more.".into());
+    }
+    notes
+}
+
+/// How late the load may be, in nanoseconds, before it is told: a millisecond.
+const LATE: u64 = 1_000_000;
+
+/// What became of datagrams.
+pub(crate) fn fate(datagrams: &Datagrams) -> String {
+    let Datagrams { sent, received, lost, duplicates, reordered, jitter } = *datagrams;
+    let share = if sent > 0 { units::share(lost as f64 / sent as f64) } else { "–".into() };
+    format!(
+        "{} sent, {} came · {} lost ({share}) · {} late · {} twice · jitter {}",
+        units::short(sent as f64),
+        units::short(received as f64),
+        units::whole(lost),
+        units::whole(reordered),
+        units::whole(duplicates),
+        units::time(u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX))
+    )
+}
+
+/// Errors by kind, the most frequent first, and what the first ones said.
+pub(crate) fn errors(
+    errors: &BTreeMap<ErrorKind, u64>,
+    examples: &BTreeMap<ErrorKind, String>,
+    columns: usize,
+    ink: Ink,
+) -> Vec<String> {
+    if errors.is_empty() {
+        return vec!["no errors".into()];
+    }
+    let kinds = by_count(errors);
+    let told: Vec<String> =
+        kinds.iter().map(|(kind, count)| format!("{kind} {}", units::whole(*count))).collect();
+    let sum = kinds.iter().map(|(_, count)| count).sum();
+    let noun = if sum == 1 { "error" } else { "errors" };
+    let line = format!("{} {noun}: {}", units::whole(sum), told.join(", "));
+    let mut lines: Vec<String> =
+        wrap(&line, columns).iter().map(|line| ink.paint(Tone::Hot, line)).collect();
+    let said = kinds.iter().filter_map(|(kind, _)| examples.get(kind)).take(EXAMPLES);
+    // Whole: what to do stands at the end.
+    lines.extend(said.flat_map(|text| {
+        let text = wrap(&sockeye_net::shown::line(text), columns.saturating_sub(2));
+        text.into_iter().map(|line| ink.paint(Tone::Faint, &format!("  {line}")))
+    }));
+    lines
+}
+
+pub(crate) fn by_count(errors: &BTreeMap<ErrorKind, u64>) -> Vec<(ErrorKind, u64)> {
+    let mut kinds: Vec<_> = errors.iter().map(|(kind, count)| (*kind, *count)).collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    kinds
+}
+
+/// The percentiles side by side.
+fn percentiles(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
+    let marks = marks(&report.latency);
+    if marks.is_empty() {
+        return Vec::new();
+    }
+    let cell = (columns / (marks.len() + 1)).clamp(8, 11);
+    let [mut names, mut values] = ["", "latency"].map(|text| format!("{text:<9}"));
+    for (name, value) in marks {
+        names.push_str(&format!("{name:>cell$}"));
+        let value = units::time(value);
+        let value = super::ink::right(&value, cell);
+        values.push_str(&ink.paint(Tone::Strong, &value));
+    }
+    vec![ink.paint(Tone::Faint, &names), values]
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use hdrhistogram::Histogram;
+
+    use super::*;
+    use crate::draw::ink::width;
+    use crate::report::{Second, Whole};
+
+    /// A result as it may be.
+    pub(crate) fn usual() -> Report {
+        let mut latency = Histogram::new(3).unwrap();
+        for step in 0..100_000u64 {
+            let near = 200_000 + (step * 7919) % 90_000;
+            let slow = if step % 100 == 0 { 300_000 + step * 8 } else { 0 };
+            let tail = if step % 9_000 == 0 { 3_000_000 + step * 50 } else { 0 };
+            latency.record(near + slow + tail).unwrap();
+        }
+        let second = |number: u64| Second {
+            requests: 9_900 + number * 37 % 300,
+            errors: 0,
+            p50_ns: 245_000 + number * 1_300 % 9_000,
+            p99_ns: 400_000 + number * 91_000 % 190_000,
+            max_ns: 8_000_000,
+        };
+        let plan = Plan {
+            duration: Duration::from_secs(10),
+            ..Plan::new("tcp://127.0.0.1:9000".parse().unwrap())
+        };
+        Report {
+            plan,
+            elapsed: Duration::from_secs(10),
+            requests: 100_000,
+            bytes_out: 6_400_000,
+            bytes_in: 6_400_000,
+            latency,
+            errors: BTreeMap::new(),
+            examples: BTreeMap::new(),
+            series: (0..10).map(second).collect(),
+            own_delay: None,
+            datagrams: None,
+            whole: Whole::default(),
+            cpu: Duration::from_secs(5),
+            stopped: false,
+        }
+    }
+
+    /// B1: the usual result fits into 24 lines of 80 columns, and says what it is.
+    #[test]
+    fn fits() {
+        let lines = report(&usual(), 80, Ink::Plain);
+        let text = lines.join("\n");
+        assert!(lines.len() <= 22, "{}: {text}", lines.len());
+        assert!(lines.iter().all(|line| width(line) <= 80), "{text}");
+        assert_eq!(lines[0], "tcp://127.0.0.1:9000 · 50 connections × 64 B · depth 1 · 10.0 s");
+        assert_eq!(lines[1], "closed loop: latency waits for the server");
+        assert_eq!(
+            lines[3],
+            "10,000 requests/s · 100,000 answered, every byte checked · 640 kB/s each way"
+        );
+        assert_eq!(lines[4], "no errors");
+        assert!(lines[6].ends_with("max") && lines[7].starts_with("latency "), "{text}");
+        assert!(text.contains("▲p50") && text.contains('█'), "{text}");
+    }
+
+    /// B1, B2: what failed is told by kind, with the reason; a rate that was not reached is said.
+    #[test]
+    fn trouble() {
+        let mut told = usual();
+        told.plan.pace = Pace::Open { per_second: 50_000 };
+        told.errors.extend([(ErrorKind::Reset, 2), (ErrorKind::Timeout, 1_200)]);
+        told.examples.insert(ErrorKind::Reset, "the peer \x1b[2J reset it".into());
+        let mut late = Histogram::new(3).unwrap();
+        late.record(30_000_000).unwrap();
+        told.own_delay = Some(late);
+        told.datagrams =
+            Some(Datagrams { sent: 1000, received: 990, lost: 10, ..Default::default() });
+        let lines = report(&told, 80, Ink::Plain);
+        let text = lines.join("\n");
+        assert!(lines.len() <= 24 && lines.iter().all(|line| width(line) <= 80), "{text}");
+        for said in [
+            "open loop at 50,000/s: latency counts from the intended send time",
+            "Reached 10,000/s of 50,000/s",
+            "late by 30.0 ms",
+            "1,202 errors: timeout 1,200, reset 2",
+            "1.00 k sent, 990 came · 10 lost (1.00 %) · 0 late · 0 twice",
+        ] {
+            assert!(text.contains(said), "{said:?} in {text}");
+        }
+        assert!(!text.contains('\x1b'), "{text:?}");
+    }
+
+    /// B1: nothing answered is no reason to panic.
+    #[test]
+    fn nothing() {
+        let empty = Report {
+            requests: 0,
+            latency: Histogram::new(3).unwrap(),
+            series: Vec::new(),
+            elapsed: Duration::ZERO,
+            ..usual()
+        };
+        let text = report(&empty, 80, Ink::Plain).join("\n");
+        assert!(text.contains("0 requests/s") && text.contains("nothing was answered"), "{text}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Servers that answer wrongly are caught.
+
+use super::*;
+use crate::ErrorKind;
+
+/// Reads requests in pairs and answers as `pair` says.
+fn in_pairs(pair: impl Fn(u64, &mut TcpStream, &[u8], &[u8]) + Send + Sync + 'static) -> Server {
+    Server::start(move |mut stream, counted| {
+        let mut number = 0;
+        let mut both = vec![0; 2 * SIZE];
+        while stream.read_exact(&mut both).is_ok() {
+            counted.fetch_add(2, Ordering::SeqCst);
+            both.make_ascii_uppercase();
+            let (first, second) = both.split_at(SIZE);
+            pair(number, &mut stream, first, second);
+            number += 1;
+        }
+    })
+}
+
+fn right(stream: &mut TcpStream, pieces: [&[u8]; 2]) {
+    // A client that gives the connection up closes it.
+    let _ = stream.write_all(&pieces.concat());
+}
+
+fn pairs(server: &Server) -> Report {
+    ran(&Plan { depth: 4, ..server.plan() })
+}
+
+/// B1: two answers that are swapped are caught, though both are right.
+#[test]
+fn swapped() {
+    let server = in_pairs(|number, stream, first, second| match number % 50 {
+        7 => right(stream, [second, first]),
+        _ => right(stream, [first, second]),
+    });
+    let report = pairs(&server);
+    assert!(report.errors[&ErrorKind::OutOfOrder] > 0, "{:?}", report.errors);
+    assert!(!report.errors.contains_key(&ErrorKind::Wrong), "{:?}", report.errors);
+    assert!(report.requests > 0);
+}
+
+/// B1: an answer that is left out is caught at the next one.
+#[test]
+fn dropped() {
+    let server = in_pairs(|number, stream, first, second| match number % 50 {
+        7 => right(stream, [&[], second]),
+        _ => right(stream, [first, second]),
+    });
+    let report = pairs(&server);
+    assert!(report.errors[&ErrorKind::OutOfOrder] > 0, "{:?}", report.errors);
+}
+
+/// B1: one flipped bit of one byte is caught, wherever it is.
+#[test]
+fn flipped() {
+    let server = Server::answering(|number, reply| {
+        if number % 50 == 7 {
+            reply[(number % SIZE as u64) as usize] ^= 1;
+        }
+    });
+    let report = ran(&server.plan());
+    assert!(report.errors[&ErrorKind::Wrong] > 0, "{:?}", report.errors);
+    assert!(report.requests > 0);
+    // What was sent is answered or an error: nothing is lost in counting.
+    let whole = server.requests.load(Ordering::SeqCst);
+    assert!(report.requests + report.failed() <= whole + 4);
+}
+
+/// B1: the answers of two connections that are exchanged are caught, at depth 1 too.
+#[test]
+fn foreign() {
+    let last = std::sync::Mutex::new(vec![b'A'; SIZE]);
+    let server =
+        Server::answering(move |_, reply| std::mem::swap(&mut *last.lock().unwrap(), reply));
+    let report = ran(&server.plan());
+    assert!(report.errors[&ErrorKind::OutOfOrder] > 0, "{:?}", report.errors);
+}
+
+/// B1: a server that answers unchanged where upper case is awaited: the example says what to do.
+#[test]
+fn unchanged() {
+    let server = Server::answering(|_, reply| reply.make_ascii_lowercase());
+    let report = ran(&server.plan());
+    assert_eq!(report.requests, 0);
+    assert!(report.examples[&ErrorKind::Wrong].contains("--verify echo"), "{:?}", report.examples);
+    assert_eq!(ran(&Plan { verify: Verify::Echo, ..server.plan() }).failed(), 0);
+}
+
+/// B1: more than was asked for is an error.
+#[test]
+fn too_much() {
+    let server = Server::answering(|_, reply| reply.push(b'X'));
+    let report = ran(&server.plan());
+    assert!(report.errors.contains_key(&ErrorKind::TooMuch), "{:?}", report.errors);
+}
+
+/// B1: a server that ends or resets connections in the middle: each request that was in flight is an
+/// error of its kind, and the run goes on with new connections.
+#[test]
+fn ends() {
+    for (reset, kind) in [(false, ErrorKind::Closed), (true, ErrorKind::Reset)] {
+        let server = Server::start(move |mut stream, counted| {
+            let mut request = vec![0; SIZE];
+            for _ in 0..20 {
+                if stream.read_exact(&mut request).is_err() {
+                    return;
+                }
+                counted.fetch_add(1, Ordering::SeqCst);
+                request.make_ascii_uppercase();
+                let _ = stream.write_all(&request);
+            }
+            let _ = stream.read_exact(&mut request);
+            let socket = socket2::Socket::from(stream);
+            socket.set_linger(reset.then_some(Duration::ZERO)).unwrap();
+        });
+        let report = ran(&server.plan());
+        assert!(report.errors[&kind] > 0, "{:?}", report.errors);
+        assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
+        let (all, connections) = (report.whole.requests, report.whole.connections);
+        assert!(connections > 8 && report.requests > 0);
+        assert!(all <= connections * 20 && all >= (connections - 4) * 20, "{all} on {connections}");
+    }
+}
+
+/// B1: a server that falls silent: each request in flight is an error, and the run ends.
+#[test]
+fn silent() {
+    let server = Server::start(|mut stream, _| {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+    });
+    let plan = Plan { timeout: Duration::from_millis(100), depth: 3, ..server.plan() };
+    let report = ran(&plan);
+    assert_eq!(report.requests, 0);
+    assert_eq!(report.errors.keys().collect::<Vec<_>>(), [&ErrorKind::Timeout]);
+    assert!(report.errors[&ErrorKind::Timeout] >= 12, "{:?}", report.errors);
+}

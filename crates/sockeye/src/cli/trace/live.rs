@@ -1,0 +1,115 @@
+//! `trace --port`: the connections of a port as they come, until enough was seen.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use sockeye_limits as limits;
+use sockeye_observe::capture::{Capture, Captured, Protocol, Watch};
+use sockeye_observe::live::Connections;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::settings::Show;
+use super::{PcapFile, failed, one_line, print};
+use crate::cli::usage::Failure;
+
+/// When watching ends, but for a signal.
+pub(super) struct Until {
+    /// So many connections are over.
+    pub(super) count: Option<usize>,
+    /// So much time has passed.
+    pub(super) duration: Option<Duration>,
+}
+
+/// What comes to who draws.
+enum Word {
+    Packet(Captured),
+    Stop,
+}
+
+/// Watches and draws until a signal, or `until`.
+pub(super) fn run(
+    watch: Watch,
+    until: &Until,
+    show: Show,
+    mut pcap: Option<PcapFile>,
+) -> Result<(), Failure> {
+    let (sender, words) = sync_channel(limits::CAPTURE_QUEUE);
+    hear_signals(sender.clone()).context("cannot hear signals").map_err(one_line)?;
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let sink = move |packet| sender.send(Word::Packet(packet)).is_ok();
+    let capture = Capture::start(watch, sink).map_err(failed)?;
+    let Watch::Port(protocol, port) = watch else { return Ok(()) };
+    let name = if protocol == Protocol::Tcp { "TCP" } else { "UDP" };
+    let mut out = print::Output::new(show);
+    out.watching(name, port)?;
+    let mut connections = Connections::new(port, started);
+    let done = follow(&words, until, &mut connections, &mut out, pcap.as_mut());
+    // Whoever captures waits for us where the queue is full.
+    drop(words);
+    let missed = capture.finish();
+    let finished = done.and_then(|()| out.watched(&connections, missed));
+    if let Some(pcap) = pcap {
+        pcap.finish().context("cannot write the packets").map_err(one_line)?;
+    }
+    finished
+}
+
+fn follow(
+    words: &Receiver<Word>,
+    until: &Until,
+    connections: &mut Connections,
+    out: &mut print::Output,
+    mut pcap: Option<&mut PcapFile>,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + until.duration.unwrap_or(limits::LONGEST_TIME);
+    let mut over = 0;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let packet = match words.recv_timeout(left) {
+            Ok(Word::Packet(packet)) => packet,
+            Ok(Word::Stop) | Err(RecvTimeoutError::Timeout) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(failed("the capture has ended. Look whether the network is up"));
+            }
+        };
+        let Some(news) = connections.push(&packet) else { continue };
+        out.news(&news)?;
+        if let Some(pcap) = pcap.as_deref_mut() {
+            let comment = format!("#{} {}", news.connection.number, print::comment(&news.step));
+            let written = pcap.write(&packet, comment.trim(), sockeye_net::sys::interface_name);
+            written.context("cannot write the packets").map_err(one_line)?;
+        }
+        over += usize::from(news.ended);
+        if until.count.is_some_and(|count| over >= count) {
+            return Ok(());
+        }
+    }
+}
+
+/// SIGINT and SIGTERM become a word, on a thread that ends with the process.
+fn hear_signals(sender: SyncSender<Word>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let entered = runtime.enter();
+    // Here and not on the thread: a signal that comes at once is heard.
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    drop(entered);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            // Beside the packets that wait already; nobody listens any more where it has ended.
+            std::thread::spawn(move || sender.send(Word::Stop));
+            // Whoever reads our output may have stopped: a second signal ends it at once.
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    })?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `sockeye trace`: draw a connection packet by packet, or watch those of a port.
+
+mod args;
+mod live;
+mod own;
+mod print;
+mod settings;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use anyhow::Context;
+use sockeye_net::shown;
+use sockeye_observe::pcap::Pcap;
+use sockeye_observe::talk::{self, Traced};
+use sockeye_observe::{capture, netns};
+
+use super::usage::Failure;
+use settings::Subject;
+
+pub(crate) use args::{TraceArgs, TraceConfig};
+pub(crate) use settings::TraceSettings;
+
+/// A file of packets.
+type PcapFile = Pcap<BufWriter<File>>;
+
+/// Traces what the settings say, on standard output.
+///
+/// # Errors
+/// Where nothing could be traced, and where the conversation failed; shown, one line of cause and
+/// remedy.
+pub(crate) fn run(settings: TraceSettings) -> Result<(), Failure> {
+    let TraceSettings { subject, show, pcap, html } = settings;
+    if let Subject::Own(..) = subject {
+        // Before anything else: a process of several threads gets no user namespace.
+        netns::enter().map_err(failed)?;
+    }
+    if pcap.is_some() {
+        capture::allowed().map_err(failed)?;
+    }
+    let pcap = pcap.as_deref().map(|path| open_pcap(path).map_err(one_line)).transpose()?;
+    let html = html.as_deref().map(|path| create(path).map_err(one_line)).transpose()?;
+    let traced = match subject {
+        Subject::Port { watch, count, duration } => {
+            let limits = live::Until { count, duration };
+            return live::run(watch, &limits, show, pcap);
+        }
+        Subject::Talk(plan) => talk::trace(&plan).map_err(failed)?,
+        Subject::Own(plan, service) => {
+            vec![talk::trace_own(&plan, own::answering(&service)?).map_err(failed)?]
+        }
+    };
+    // Before it is shown: whoever closes standard output early still gets the files.
+    if let Some(mut pcap) = pcap {
+        let written = traced.iter().try_for_each(|one| write_packets(&mut pcap, one));
+        let written = written.and_then(|()| pcap.finish().map(drop));
+        written.context("cannot write the packets").map_err(one_line)?;
+    }
+    if let (Some(file), Some(last)) = (html, traced.last()) {
+        print::page(file, last).context("cannot write the page").map_err(one_line)?;
+    }
+    let mut out = print::Output::new(show);
+    for one in &traced {
+        out.conversation(one)?;
+    }
+    match traced.into_iter().last().and_then(|last| last.error) {
+        Some(error) => Err(failed(error)),
+        None => Ok(()),
+    }
+}
+
+fn write_packets(pcap: &mut PcapFile, traced: &Traced) -> std::io::Result<()> {
+    for (packet, number) in &traced.packets {
+        let step = number
+            .and_then(|number| traced.history.steps().iter().find(|step| step.number == number));
+        let comment = step.map(print::comment).unwrap_or_default();
+        pcap.write(packet, &comment, sockeye_net::sys::interface_name)?;
+    }
+    Ok(())
+}
+
+fn open_pcap(path: &Path) -> anyhow::Result<PcapFile> {
+    let file = BufWriter::new(create(path)?);
+    let made = Pcap::new(file, concat!("sockeye ", env!("CARGO_PKG_VERSION")));
+    made.with_context(|| format!("cannot write {}", shown_path(path)))
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("cannot write {}", shown_path(path)))
+}
+
+fn shown_path(path: &Path) -> String {
+    shown::bytes(path.as_os_str().as_encoded_bytes())
+}
+
+/// The whole chain in one message, because only the outermost is printed.
+fn one_line(error: anyhow::Error) -> Failure {
+    Failure::Failed(anyhow::anyhow!("{error:#}. Check the name, the rights to it and the disk."))
+}
+
+/// Whatever says its cause and its remedy already.
+fn failed(error: impl std::fmt::Display) -> Failure {
+    let text = error.to_string();
+    let end = if text.ends_with('.') { "" } else { "." };
+    Failure::Failed(anyhow::anyhow!("{text}{end}"))
+}

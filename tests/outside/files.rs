@@ -1,0 +1,11 @@
+//! Transfers: what `cp` and `sync` do (F1 to F7).
+
+mod deletion;
+mod delta;
+mod kinds;
+mod many;
+mod places;
+mod report;
+mod streams;
+mod sync;
+mod usage;

@@ -1,0 +1,12 @@
+//! Transfers under attack and in trouble: hostile ends, full disks, killed processes (F2, F3, F8).
+
+mod changes;
+mod client;
+mod content;
+mod kill;
+mod names;
+mod peers;
+mod race;
+mod roots;
+mod server;
+mod storage;

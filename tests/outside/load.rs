@@ -1,0 +1,27 @@
+//! `sockeye bench ENDPOINT` and `bench throughput` against our own server: both count the same.
+
+mod bulk;
+mod counts;
+mod usage;
+
+use serde_json::Value;
+
+use crate::harness::process::Output;
+use crate::harness::run;
+
+/// Runs `sockeye bench … --json`.
+fn bench(words: &[&str]) -> Output {
+    run(&[&["bench"], words, &["--json"]].concat(), b"")
+}
+
+/// The object at the end of what it wrote.
+fn result(output: &Output) -> Value {
+    let text = output.stdout_text();
+    let last = text.lines().last().unwrap_or_else(|| panic!("nothing on stdout: {output:?}"));
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"))
+}
+
+/// A number of the result, by its place.
+fn number(of: &Value, pointer: &str) -> u64 {
+    of.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer} of {of}"))
+}
