@@ -6,6 +6,7 @@ mod kinds;
 mod many;
 mod places;
 mod report;
+mod settings;
 mod streams;
 mod sync;
 mod usage;

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod namespace;
 pub(crate) mod process;
 pub(crate) mod remote;
+pub(crate) mod tmux;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

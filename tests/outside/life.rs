@@ -3,6 +3,7 @@
 mod activation;
 mod drain;
 mod limits;
+mod manual;
 mod models;
 mod names;
 mod ready;

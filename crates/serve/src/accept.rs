@@ -24,7 +24,7 @@ pub(crate) struct Acceptor {
     pub(crate) listener: Arc<Listener>,
     pub(crate) endpoint: String,
     pub(crate) hall: Arc<Hall>,
-    pub(crate) place: Arc<dyn model::Place>,
+    pub(crate) executor: Arc<dyn model::Executor>,
     pub(crate) overflow: Overflow,
     /// The drivers block, so accepted sockets must.
     pub(crate) blocking: bool,
@@ -164,7 +164,7 @@ impl Acceptor {
             return self.refuse(stream, &peer, "once");
         }
         let admission = self.hall.admit(place, &self.endpoint, self.listener.transport(), peer);
-        self.place.connection(admission, stream);
+        self.executor.connection(admission, stream);
     }
 
     fn refuse(&self, stream: Stream, peer: &Peer, why: &str) {

@@ -32,7 +32,7 @@ use crate::session::{Look, Offence, Session};
 pub(crate) struct Door {
     pub(crate) session: Arc<dyn Session>,
     pub(crate) entrance: Arc<Entrance>,
-    pub(crate) place: Arc<dyn model::Place>,
+    pub(crate) executor: Arc<dyn model::Executor>,
     /// The drivers block, so sockets that are let in must.
     pub(crate) blocking: bool,
     /// One connection after another is served: then strangers, too, need a place, or one that waits
@@ -200,7 +200,7 @@ impl Door {
         }
         let entrance = &self.entrance;
         let admission = entrance.hall.admit_unproved(entrance, peer, unproved, place);
-        self.place.connection(admission, stream);
+        self.executor.connection(admission, stream);
     }
 
     /// A place, where there is one or one is waited for: no handshake is begun for those who would

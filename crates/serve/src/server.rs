@@ -18,7 +18,7 @@ use crate::door::{Crowd, Door};
 use crate::ear::Entrance;
 use crate::event::{Event, Observer};
 use crate::hall::Hall;
-use crate::model::{self, Floor, Model, Place};
+use crate::model::{self, Executor, Floor, Model};
 use crate::see_off::SeenOff;
 use crate::settings::{Settings, check, max_connections};
 use crate::signals::{Asked, Signals};
@@ -172,25 +172,26 @@ impl Running {
         let max = max_connections(&self.settings);
         let access = std::mem::take(&mut self.settings.access);
         let hall = Hall::new(observer, access, max, self.settings.once);
-        let place = model::start(self.settings.model, floor(&self.settings, &hall))
+        let executor = model::start(self.settings.model, floor(&self.settings, &hall))
             .map_err(system("start the workers"))?;
         let crowd = Crowd::new(self.settings.penalize_loopback);
-        let mut running = self.start(&hall, &place, &crowd).map_err(system("start serving"))?;
+        let mut running = self.start(&hall, &executor, &crowd).map_err(system("start serving"))?;
         self.announce(&hall);
         activation::notify(State::Ready);
         let drops = tokio::spawn(watch_drops(Arc::clone(&hall), self.datagrams.clone()));
-        let stopped = self.until_stopped(&hall, place.as_ref(), &mut signals, &mut running).await;
+        let stopped =
+            self.until_stopped(&hall, executor.as_ref(), &mut signals, &mut running).await;
 
         // From here on nobody is taken in: the sockets of the endpoints close with their tasks.
         running.shutdown().await;
         crowd.close();
         drops.abort();
-        place.stop_datagrams();
+        executor.stop_datagrams();
         self.listeners.clear();
         activation::notify(State::Stopping);
         let by_signal = matches!(stopped, Ok(true));
-        let ended = self.drain(&hall, place.as_ref(), &mut signals, by_signal).await;
-        place.stop();
+        let ended = self.drain(&hall, executor.as_ref(), &mut signals, by_signal).await;
+        executor.stop();
         // What does not end in spite of that ends with this process.
         let summary = Summary { served: hall.admitted(), cut: hall.cut() + hall.open() };
         if !ended {
@@ -203,7 +204,7 @@ impl Running {
     fn start(
         &self,
         hall: &Arc<Hall>,
-        place: &Arc<dyn Place>,
+        executor: &Arc<dyn Executor>,
         crowd: &Arc<Crowd>,
     ) -> io::Result<JoinSet<io::Result<()>>> {
         let mut running = JoinSet::new();
@@ -213,16 +214,16 @@ impl Running {
                 listener: Arc::clone(listener),
                 endpoint: listener.endpoint().to_string(),
                 hall: Arc::clone(hall),
-                place: Arc::clone(place),
+                executor: Arc::clone(executor),
                 overflow: self.settings.overflow,
                 blocking: self.settings.model.blocks(),
-                door: self.door(listener, hall, place, crowd, &seen_off),
+                door: self.door(listener, hall, executor, crowd, &seen_off),
                 seen_off,
             };
             running.spawn(acceptor.run());
         }
         for socket in &self.datagrams {
-            place.datagrams(Arc::clone(socket))?;
+            executor.datagrams(Arc::clone(socket))?;
         }
         Ok(running)
     }
@@ -232,7 +233,7 @@ impl Running {
         &self,
         listener: &Listener,
         hall: &Arc<Hall>,
-        place: &Arc<dyn Place>,
+        executor: &Arc<dyn Executor>,
         crowd: &Arc<Crowd>,
         seen_off: &SeenOff,
     ) -> Option<Arc<Door>> {
@@ -249,7 +250,7 @@ impl Running {
         Some(Arc::new(Door {
             session: Arc::clone(session),
             entrance: Arc::new(entrance),
-            place: Arc::clone(place),
+            executor: Arc::clone(executor),
             blocking: self.settings.model.blocks(),
             one_by_one: self.settings.model == Model::Iterative,
             seen_off: seen_off.clone(),
@@ -285,7 +286,7 @@ impl Running {
     async fn until_stopped(
         &self,
         hall: &Hall,
-        place: &dyn Place,
+        executor: &dyn Executor,
         signals: &mut Signals,
         running: &mut JoinSet<io::Result<()>>,
     ) -> Result<bool, ServeError> {
@@ -294,7 +295,7 @@ impl Running {
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => return Ok(true),
-                    Asked::Reload => self.reload(hall, place),
+                    Asked::Reload => self.reload(hall, executor),
                 },
                 // The sender lives in `self`.
                 _ = stop.wait_for(|stop| *stop) => return Ok(false),
@@ -316,7 +317,7 @@ impl Running {
         }
     }
 
-    fn reload(&self, hall: &Hall, place: &dyn Place) {
+    fn reload(&self, hall: &Hall, executor: &dyn Executor) {
         let session = self.settings.service.any_session();
         if self.settings.reload.is_none() && session.is_none() {
             return;
@@ -330,7 +331,7 @@ impl Running {
                 if let Some(lists) = lists {
                     hall.set_access(lists);
                 }
-                place.access_changed();
+                executor.access_changed();
                 let mut endpoints = self.listeners.iter().map(|one| one.endpoint());
                 let fingerprint = endpoints.find_map(|one| self.fingerprint(&one));
                 hall.event(&Event::Reloaded { fingerprint: fingerprint.as_deref() });
@@ -345,7 +346,7 @@ impl Running {
     async fn drain(
         &mut self,
         hall: &Hall,
-        place: &dyn Place,
+        executor: &dyn Executor,
         signals: &mut Signals,
         mut by_signal: bool,
     ) -> bool {
@@ -361,25 +362,25 @@ impl Running {
         };
         tokio::select! {
             biased;
-            () = self.until_ended(hall, place) => true,
+            () = self.until_ended(hall, executor) => true,
             () = second_signal => {
-                place.cut();
+                executor.cut();
                 false
             }
         }
     }
 
-    async fn until_ended(&mut self, hall: &Hall, place: &dyn Place) {
+    async fn until_ended(&mut self, hall: &Hall, executor: &dyn Executor) {
         // One that runs a command has to end that first.
         let session = self.settings.service.any_session().is_some();
         if timeout(self.settings.drain, hall.empty()).await.is_err() {
-            place.cut();
+            executor.cut();
             let patience = if session { limits::SESSION_EXIT } else { limits::CUT_TIME };
             let _ = timeout(patience, hall.empty()).await;
         }
-        place.stop();
+        executor.stop();
         self.datagrams.clear();
-        if let Some(mut living) = place.living() {
+        if let Some(mut living) = executor.living() {
             // One that does not go in time is killed by its keeper, or goes with this process.
             let patience = if session { limits::SESSION_EXIT } else { limits::WORKER_EXIT };
             let _ = timeout(patience + limits::WORKER_EXIT, living.wait_for(|n| *n == 0)).await;

@@ -33,13 +33,13 @@ pub(crate) const MARK: &str = "SOCKEYE_WORKER";
 
 /// What the server hands to a worker; a descriptor comes with each.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub(crate) enum ToWorker {
     /// The first message: what the connections to come have in common.
     /// The descriptor holds what [`crate::Session::setup`] said.
     Setup { service: String, idle: Option<Duration>, lifetime: Option<Duration> },
     /// Serve this connection and say how it ended.
     Connection { tls: bool },
-    /// The answer to [`Report::Ask`], or to [`Report::Enter`], where an error is a refusal.
+    /// The answer to [`FromWorker::Ask`], or to [`FromWorker::Enter`], where an error is a refusal.
     Answer(Result<Vec<u8>, String>),
     /// Whose datagrams to answer: the descriptor holds an [`AccessList`].
     Access,
@@ -49,7 +49,7 @@ pub(crate) enum Order {
 
 /// What a worker tells the server.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Report {
+pub(crate) enum FromWorker {
     /// Ready for work.
     Hello,
     /// The connection ended.
@@ -90,7 +90,7 @@ fn work(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
     let current = Current::default();
     let busy = Arc::new(Busy::default());
     leave_with_the_server(&control, &current, &busy)?;
-    let (Order::Setup { service, idle, lifetime }, Some(setup)) = next_order(&control)? else {
+    let (ToWorker::Setup { service, idle, lifetime }, Some(setup)) = next_order(&control)? else {
         return Err(io::Error::other("the server's first message is not a setup"));
     };
     let setup: Value = serde_json::from_reader(File::from(setup))?;
@@ -104,10 +104,10 @@ fn work(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
         sessions::runtime()
     });
     let mut runtime = runtime.transpose()?;
-    report(&control, &Report::Hello)?;
+    report(&control, &FromWorker::Hello)?;
     loop {
         match next_order(&control) {
-            Ok((Order::Connection { tls }, Some(fd))) => {
+            Ok((ToWorker::Connection { tls }, Some(fd))) => {
                 let stream = Stream::from(fd);
                 let transport = transport_of(&stream, tls)?;
                 // The blocking driver, which serves here, asks nothing of the transport.
@@ -129,8 +129,8 @@ fn work(find: impl Fn(&str, &Value) -> Option<Service>) -> io::Result<()> {
                     }
                 }
             }
-            Ok((Order::Access, Some(fd))) => access = serde_json::from_reader(File::from(fd))?,
-            Ok((Order::Datagrams(duty), Some(fd))) => {
+            Ok((ToWorker::Access, Some(fd))) => access = serde_json::from_reader(File::from(fd))?,
+            Ok((ToWorker::Datagrams(duty), Some(fd))) => {
                 let permits = Box::new(move |source: &Address| access.permits(source));
                 let worker = Worker::new(&service, duty, permits);
                 return serve_datagrams(&control, &busy, worker, duty, fd);
@@ -196,7 +196,7 @@ fn leave_with_the_server(
     Ok(())
 }
 
-fn next_order(control: &OwnedFd) -> io::Result<(Order, Option<OwnedFd>)> {
+fn next_order(control: &OwnedFd) -> io::Result<(ToWorker, Option<OwnedFd>)> {
     let mut buffer = [0; limits::WORKER_MESSAGE];
     let (n, fd) = pass::receive(control, &mut buffer)?;
     if n == 0 {
@@ -205,19 +205,19 @@ fn next_order(control: &OwnedFd) -> io::Result<(Order, Option<OwnedFd>)> {
     Ok((serde_json::from_slice(&buffer[..n])?, fd))
 }
 
-fn report(control: &OwnedFd, report: &Report) -> io::Result<()> {
+fn report(control: &OwnedFd, report: &FromWorker) -> io::Result<()> {
     pass::send(control, &serde_json::to_vec(report)?, None)
 }
 
-fn serve(mut responder: Box<dyn Responder>, entry: &Entry, scratch: &mut Scratch) -> Report {
+fn serve(mut responder: Box<dyn Responder>, entry: &Entry, scratch: &mut Scratch) -> FromWorker {
     let drive = || blocking::drive(entry.conn(), responder.as_mut(), scratch);
     let end = catch_unwind(AssertUnwindSafe(drive));
     done(end.unwrap_or(End::ours(Why::Panic)), entry)
 }
 
-fn done(end: End, entry: &Entry) -> Report {
+fn done(end: End, entry: &Entry) -> FromWorker {
     let (bytes_in, bytes_out) = entry.conn().counts();
-    Report::Done { end, bytes_in, bytes_out }
+    FromWorker::Done { end, bytes_in, bytes_out }
 }
 
 fn serve_session(
@@ -226,7 +226,7 @@ fn serve_session(
     runtime: &Runtime,
     transport: Transport,
     entry: &Entry,
-) -> Report {
+) -> FromWorker {
     let conn = entry.conn();
     let peer = match conn.stream().peer() {
         Ok(peer) => peer,
@@ -245,11 +245,11 @@ struct Far {
 
 impl Far {
     /// One question at a time: the next message is its answer.
-    fn wait_for_answer(&self, question: &Report) -> io::Result<Vec<u8>> {
+    fn wait_for_answer(&self, question: &FromWorker) -> io::Result<Vec<u8>> {
         let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         report(&control, question)?;
         match next_order(&control)? {
-            (Order::Answer(answer), _) => answer.map_err(io::Error::other),
+            (ToWorker::Answer(answer), _) => answer.map_err(io::Error::other),
             _ => Err(io::Error::other("the server's message is not an answer")),
         }
     }
@@ -257,18 +257,18 @@ impl Far {
 
 impl Front for Far {
     fn ask(&self, question: &[u8]) -> io::Result<Vec<u8>> {
-        self.wait_for_answer(&Report::Ask(question.to_vec()))
+        self.wait_for_answer(&FromWorker::Ask(question.to_vec()))
     }
 
     /// Blocks: this process has nothing else to do, and leaves when its server hangs up.
     fn enter(&self, proof: Proof) -> Entering<'_> {
-        Box::pin(async move { self.wait_for_answer(&Report::Enter(proof)).is_ok() })
+        Box::pin(async move { self.wait_for_answer(&FromWorker::Enter(proof)).is_ok() })
     }
 
     fn tell(&self, news: News) {
         let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         // A server that is gone is told nothing.
-        let _ = report(&control, &Report::Tell(news));
+        let _ = report(&control, &FromWorker::Tell(news));
     }
 }
 
@@ -324,10 +324,10 @@ fn serve_datagrams(
         }
         drop(held);
         for refused in worker.refusals() {
-            report(control, &Report::Refused(refused))?;
+            report(control, &FromWorker::Refused(refused))?;
         }
         if duty.once && worker.has_served() {
-            return report(control, &Report::Served);
+            return report(control, &FromWorker::Served);
         }
     }
     Ok(())

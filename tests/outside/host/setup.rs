@@ -1,6 +1,6 @@
 //! X6 and fault 42: where a command runs, and what it finds there.
 
-use crate::harness::process::fds_of;
+use crate::harness::process::{fds_of, run_command};
 use crate::harness::remote::{Home, Host};
 use crate::harness::{MODELS, eventually};
 
@@ -24,6 +24,37 @@ fn directory() {
         let output = host.exec(&["--cwd", wrong, "--", "true"], b"");
         assert!(output.assert_one_line(255).contains("directory"), "{output:?}");
     }
+}
+
+/// Q3: how long a command may take and how much it may write, from the configuration, the environment
+/// and the arguments, each of which beats the one before. What --detach and the plain form cannot
+/// keep they leave of a configuration that is for all commands.
+#[test]
+fn settings() {
+    let host = Host::start();
+    let text = "[exec]\ntimeout = \"100ms\"\nmax-output = \"3\"\n";
+    host.home.write("config.toml", text, 0o600);
+    let file = host.home.path().join("config.toml").display().to_string();
+    let code = |words: &[&str], environment: &[(&str, &str)]| {
+        let words = [&["exec", &host.unix, "--config", &file, "-n"], words].concat();
+        let mut command = host.home.command(&words);
+        command.envs(environment.iter().copied());
+        let output = run_command(command, b"");
+        (output.code, output.stdout_text())
+    };
+    assert_eq!(code(&["--", "sleep", "60"], &[]).0, Some(124));
+    let long = [("SOCKEYE_TIMEOUT", "60s")];
+    assert_eq!(code(&["-c", "sleep 0.3; exit 5"], &long).0, Some(5));
+    assert_eq!(code(&["--timeout", "100ms", "--", "sleep", "60"], &long).0, Some(124));
+
+    let cut = code(&["--", "echo", "long"], &long);
+    assert_eq!((cut.0, cut.1.as_str()), (Some(255), "lon"));
+    let more = [("SOCKEYE_TIMEOUT", "60s"), ("SOCKEYE_MAX_OUTPUT", "100")];
+    assert_eq!(code(&["--", "echo", "long"], &more), (Some(0), "long\n".into()));
+
+    let (status, pid) = code(&["--detach", "--", "true"], &[]);
+    assert_eq!(status, Some(0), "{pid}");
+    assert!(pid.trim().parse::<u32>().is_ok(), "{pid}");
 }
 
 /// X6: variables go as far as the server's list allows, and one that it does not allow is an error,

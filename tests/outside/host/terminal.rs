@@ -6,9 +6,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::pty::{Pty, can_start};
-use crate::harness::process::{self, tool};
+use crate::harness::process;
 use crate::harness::remote::{Home, Host, mark, marked};
-use crate::harness::{BINARY, DEADLINE, eventually, needs, serve};
+use crate::harness::tmux::Tmux;
+use crate::harness::{BINARY, eventually, needs, serve};
 
 /// A server whose user has a plain shell with a prompt that says where it is.
 fn host() -> Host {
@@ -315,51 +316,6 @@ fn prompt_refused() {
     assert!(shown.contains("not authorised") && !shown.contains(">>:"), "{shown}");
 }
 
-/// A terminal emulator with a shell in it.
-struct Tmux {
-    dir: tempfile::TempDir,
-}
-
-impl Tmux {
-    fn start(host: &Host) -> Tmux {
-        let tmux = Tmux { dir: tempfile::tempdir().unwrap() };
-        let home = host.home.path().display();
-        let shell = format!("env HOME={home} PS1='local> ' sh -i");
-        tmux.does(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &shell]);
-        tmux
-    }
-
-    fn does(&self, words: &[&str]) -> String {
-        let socket = self.dir.path().join("tmux");
-        tool("tmux", &[&["-S", socket.to_str().unwrap()], words].concat())
-    }
-
-    fn screen(&self) -> String {
-        self.does(&["capture-pane", "-p"])
-    }
-
-    fn types(&self, keys: &[&str]) {
-        self.does(&[&["send-keys"], keys].concat());
-    }
-
-    /// Waits until the screen fits.
-    fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
-        let end = std::time::Instant::now() + DEADLINE;
-        while !fits(&self.screen()) {
-            assert!(std::time::Instant::now() < end, "no {what}:\n{}", self.screen());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Tmux {
-    fn drop(&mut self) {
-        let socket = self.dir.path().join("tmux");
-        let mut command = Command::new("tmux");
-        let _ = command.arg("-S").arg(socket).arg("kill-server").output();
-    }
-}
-
 /// X6: `vi` in `shell` opens, fills the window and its new size, writes its file, and leaves the
 /// terminal sane.
 #[test]
@@ -368,7 +324,8 @@ fn vi() {
         return;
     }
     let host = host();
-    let tmux = Tmux::start(&host);
+    let home = host.home.path().display();
+    let tmux = Tmux::start(&format!("env HOME={home} PS1='local> ' sh -i"));
     let ends_with = |word: &'static str| move |screen: &str| screen.trim_end().ends_with(word);
     tmux.until("local prompt", ends_with("local>"));
     let line = format!("{BINARY} shell {} --trust {}", host.tls, host.fingerprint);

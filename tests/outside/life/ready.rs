@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use crate::harness::process::{needs, tool};
-use crate::harness::remote::text;
 use crate::harness::{Conn, Gram, MODELS, clean, eventually, serve};
 
 /// L1: one listening event an endpoint, with the real port, the service and the model.
@@ -208,68 +207,6 @@ fn version_and_help() {
         assert_eq!(output.code, Some(0), "{words:?}: {output:?}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{words:?}: {output:?}");
     }
-}
-
-/// Q5: man pages and completions come from the same definitions; help has examples.
-#[test]
-fn man_and_completions() {
-    let man = crate::harness::run(&["man", "serve"], b"");
-    assert_eq!(man.code, Some(0), "{}", man.stderr);
-    assert!(man.stdout_text().contains(".TH"), "roff");
-    for shell in ["bash", "zsh", "fish"] {
-        let script = crate::harness::run(&["completions", shell], b"");
-        assert_eq!(script.code, Some(0), "{}", script.stderr);
-        assert!(script.stdout_text().contains("max-connections"), "{shell}");
-    }
-    let help = crate::harness::run(&["serve", "--help"], b"").stdout_text();
-    assert!(help.to_lowercase().contains("example"), "{help}");
-    for option in ["--model", "--overflow", "--idle-timeout", "--source-rate", "--drain", "--once"]
-    {
-        assert!(help.contains(option), "{option} in the help");
-    }
-}
-
-/// Q5: every command has its manual page, commands of commands too, and each says its version.
-#[test]
-fn a_page_for_each_command() {
-    let dir = tempfile::tempdir().unwrap();
-    let written = crate::harness::run(&["man", "--dir", text(dir.path())], b"");
-    assert_eq!((written.code, written.stdout_text().as_str()), (Some(0), ""), "{}", written.stderr);
-    let version = concat!("v", env!("CARGO_PKG_VERSION"));
-    for name in ["sockeye", "sockeye-serve", "sockeye-exec", "sockeye-cp", "sockeye-key-new"] {
-        let page = std::fs::read_to_string(dir.path().join(format!("{name}.1"))).expect(name);
-        assert!(page.contains(version), "{name} says its version");
-    }
-    let one = crate::harness::run(&["man", "key", "new"], b"").stdout_text();
-    assert_eq!(std::fs::read_to_string(dir.path().join("sockeye-key-new.1")).unwrap(), one);
-    let unknown = crate::harness::run(&["man", "key", "old"], b"");
-    assert!(unknown.assert_one_line(2).contains("authorize"), "it names those that there are");
-    let nowhere = crate::harness::run(&["man", "--dir", "/nonexistent"], b"");
-    assert!(nowhere.assert_one_line(1).contains("/nonexistent"));
-}
-
-/// Q5: bash offers words where a value is one of some words, files where it is a file, and nothing
-/// where it is a number.
-#[test]
-fn bash_completes() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("10-a-file"), "").unwrap();
-    let script = dir.path().join("script");
-    std::fs::write(&script, crate::harness::run(&["completions", "bash"], b"").stdout).unwrap();
-    let complete = |words: &[&str]| {
-        let mut command = clean("bash");
-        let asked = "shift; . \"$0\"; COMP_WORDS=(sockeye \"$@\"); COMP_CWORD=$#; \
-            _sockeye sockeye \"${COMP_WORDS[$#]}\" \"${COMP_WORDS[$#-1]}\" 2>/dev/null; \
-            printf '%s ' \"${COMPREPLY[@]}\"";
-        command.current_dir(dir.path()).args(["-c", asked, text(&script), "_"]).args(words);
-        let output = crate::harness::process::run_command(command, b"");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    assert_eq!(complete(&["serve", "--model", "th"]), "thread");
-    assert_eq!(complete(&["serve", "--overflow", ""]), "queue refuse reset");
-    assert_eq!(complete(&["serve", "--host-key", "10-"]), "10-a-file");
-    assert_eq!(complete(&["serve", "--drain", "10"]), "10");
-    assert_eq!(complete(&["ser"]), "serve");
 }
 
 /// Q1, fault 45: a closed stdout ends quietly; a full one is told.

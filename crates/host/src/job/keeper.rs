@@ -29,7 +29,7 @@ pub(super) const MARK: &str = "SOCKEYE_KEEPER";
 
 /// What a job tells its keeper.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Order {
+pub(super) enum ToKeeper {
     /// What comes with it is the next of the command's descriptors 0, 1 and 2.
     Stream,
     /// What comes with it holds the [`Plan`]: start.
@@ -44,7 +44,7 @@ pub(super) enum Order {
 
 /// What a keeper tells its job.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Report {
+pub(super) enum FromKeeper {
     /// The command runs.
     Started { pid: u32, confinement: Confinement },
     /// It does not.
@@ -110,10 +110,10 @@ async fn keep(control: &Line) -> io::Result<()> {
     let own = match Own::start(&plan, ends) {
         Ok((own, confinement)) => {
             // Where nobody hears it, the next look at the socket says so.
-            let _ = control.send(&Report::Started { pid: own.pid(), confinement }, None);
+            let _ = control.send(&FromKeeper::Started { pid: own.pid(), confinement }, None);
             own
         }
-        Err(error) => return control.send(&Report::Failed(error), None),
+        Err(error) => return control.send(&FromKeeper::Failed(error), None),
     };
     if plan.is_detached() {
         return outlive_all().await;
@@ -125,7 +125,7 @@ async fn keep(control: &Line) -> io::Result<()> {
     }
     own.end().await;
     if let (false, Ok(Some(exit))) = (is_told, own.exit()) {
-        let _ = control.send(&Report::Ended(exit), None);
+        let _ = control.send(&FromKeeper::Ended(exit), None);
     }
     result.map(drop)
 }
@@ -140,8 +140,8 @@ async fn instructions(control: &Line) -> io::Result<(Plan, ChildEnds)> {
     let mut streams = Vec::new();
     loop {
         match control.receive().await? {
-            (Order::Stream, Some(fd)) if streams.len() < 3 => streams.push(fd),
-            (Order::Start, Some(fd)) => {
+            (ToKeeper::Stream, Some(fd)) if streams.len() < 3 => streams.push(fd),
+            (ToKeeper::Start, Some(fd)) => {
                 let streams = <[OwnedFd; 3]>::try_from(streams);
                 let streams = streams.map_err(|_| io::Error::other("a stream is missing"))?;
                 let plan = serde_json::from_reader(io::BufReader::new(File::from(fd)))?;
@@ -159,16 +159,16 @@ async fn obey(control: &Line, own: &Own, is_told: &mut bool) -> io::Result<Last>
         tokio::select! {
             exit = own.wait(), if !*is_told => {
                 *is_told = true;
-                control.send(&Report::Ended(exit?), None)?;
+                control.send(&FromKeeper::Ended(exit?), None)?;
             }
             order = control.receive() => match order? {
-                (Order::Signal { number, group }, _) => {
+                (ToKeeper::Signal { number, group }, _) => {
                     if let Some(signal) = Signal::from_named_raw(number) {
                         // Whoever has gone cannot hear it; whoever is another's must not.
                         let _ = own.signal(group.and_then(Pid::from_raw), signal);
                     }
                 }
-                (Order::LetGo, _) => return Ok(Last::LetGo),
+                (ToKeeper::LetGo, _) => return Ok(Last::LetGo),
                 _ => return Ok(Last::End),
             },
             _ = terminate.recv() => return Ok(Last::End),

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::ends::ChildEnds;
 use super::error::StartError;
-use super::keeper::{Line, MARK, Order, Report};
+use super::keeper::{FromKeeper, Line, MARK, ToKeeper};
 use super::plan::{Confinement, Exit, Plan};
 use super::{reaper, undertaker};
 
@@ -59,17 +59,17 @@ impl Kept {
             Err(late) => Err(late.into()),
         };
         match report.map_err(StartError::system("hear of a keeper"))?.0 {
-            Report::Started { pid, confinement } => {
+            FromKeeper::Started { pid, confinement } => {
                 let mut kept = Kept { keeper, control, pid, exit: None, detached: false };
                 if plan.is_detached() {
                     kept.spare();
                 }
                 Ok((kept, confinement))
             }
-            Report::Failed(error) => Err(error),
-            Report::Ended(_) => Err(StartError::system("understand a keeper")(io::Error::from(
-                io::ErrorKind::InvalidData,
-            ))),
+            FromKeeper::Failed(error) => Err(error),
+            FromKeeper::Ended(_) => Err(StartError::system("understand a keeper")(
+                io::Error::from(io::ErrorKind::InvalidData),
+            )),
         }
     }
 
@@ -82,7 +82,7 @@ impl Kept {
             if let Some(exit) = self.exit {
                 return Ok(exit);
             }
-            if let (Report::Ended(exit), _) = self.control.receive().await? {
+            if let (FromKeeper::Ended(exit), _) = self.control.receive().await? {
                 self.exit = Some(exit);
             }
         }
@@ -90,7 +90,7 @@ impl Kept {
 
     pub(super) fn signal(&self, group: Option<Pid>, signal: Signal) -> io::Result<()> {
         let group = group.map(|group| group.as_raw_nonzero().get());
-        self.control.send(&Order::Signal { number: signal.as_raw(), group }, None)
+        self.control.send(&ToKeeper::Signal { number: signal.as_raw(), group }, None)
     }
 
     pub(super) async fn end(&mut self) {
@@ -98,7 +98,7 @@ impl Kept {
             return;
         }
         // Where that fails the keeper has gone already.
-        let _ = self.control.send(&Order::End, None);
+        let _ = self.control.send(&ToKeeper::End, None);
         let patience: Duration = limits::TREE_END_TIME + limits::KEEPER_TIME;
         if timeout(patience, self.gone()).await.is_err() {
             // It is stopped, or stuck in the kernel.
@@ -108,7 +108,7 @@ impl Kept {
 
     /// What is left may stay, and the keeper with it.
     pub(super) fn let_go(&mut self) {
-        if !self.detached && self.control.send(&Order::LetGo, None).is_ok() {
+        if !self.detached && self.control.send(&ToKeeper::LetGo, None).is_ok() {
             self.spare();
         }
     }
@@ -121,7 +121,7 @@ impl Kept {
     /// Waits until the keeper has gone; keeps what it still has to say.
     async fn gone(&mut self) {
         while let Ok((report, _)) = self.control.receive().await {
-            if let Report::Ended(exit) = report {
+            if let FromKeeper::Ended(exit) = report {
                 self.exit = Some(exit);
             }
         }
@@ -156,8 +156,8 @@ fn hire(arguments: &[&OsStr]) -> Result<(Keeper, Line), StartError> {
 
 fn instruct(control: &Line, plan: &Plan, ends: ChildEnds) -> io::Result<()> {
     for fd in &ends.0 {
-        control.send(&Order::Stream, Some(fd.as_fd()))?;
+        control.send(&ToKeeper::Stream, Some(fd.as_fd()))?;
     }
     let plan = pass::memory(&serde_json::to_vec(plan)?)?;
-    control.send(&Order::Start, Some(plan.as_fd()))
+    control.send(&ToKeeper::Start, Some(plan.as_fd()))
 }

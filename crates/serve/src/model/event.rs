@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::sessions::Introduction;
-use super::{Floor, Place, Served};
+use super::{Executor, Floor, Served};
 use crate::connections::Connections;
 use crate::datagram::Worker;
 use crate::drive::event::Drive;
@@ -119,7 +119,7 @@ impl Drop for Load {
     }
 }
 
-impl Place for Loops {
+impl Executor for Loops {
     fn connection(&self, admission: Admission, stream: Stream) {
         let served = Served::begin(&self.connections, admission, stream, Why::Drain);
         let chosen = self.emptiest();

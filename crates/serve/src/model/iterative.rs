@@ -13,7 +13,7 @@ use sockeye_limits as limits;
 use sockeye_net::{DatagramSocket, Stream};
 
 use super::thread::DatagramThreads;
-use super::{Floor, Place, Served};
+use super::{Executor, Floor, Served};
 use crate::connections::Connections;
 use crate::drive::Scratch;
 use crate::end::Why;
@@ -45,7 +45,7 @@ impl Iterative {
     }
 }
 
-impl Place for Iterative {
+impl Executor for Iterative {
     fn connection(&self, admission: Admission, stream: Stream) {
         let served = Served::begin(&self.connections, admission, stream, Why::Drain);
         if let Some(next) = &*self.next.lock().unwrap_or_else(PoisonError::into_inner) {

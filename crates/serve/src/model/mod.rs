@@ -149,7 +149,7 @@ impl Floor {
 }
 
 /// A running model: takes connections and datagram sockets. Its calls return at once.
-pub(crate) trait Place: Send + Sync {
+pub(crate) trait Executor: Send + Sync {
     /// Serves a connection. The socket blocks or not as [`Model::blocks`] says.
     fn connection(&self, admission: Admission, stream: Stream);
 
@@ -178,7 +178,7 @@ pub(crate) trait Place: Send + Sync {
 }
 
 /// Starts a model. Called on the server's own runtime.
-pub(crate) fn start(model: Model, floor: Floor) -> io::Result<Arc<dyn Place>> {
+pub(crate) fn start(model: Model, floor: Floor) -> io::Result<Arc<dyn Executor>> {
     Ok(match model {
         Model::Iterative => Arc::new(iterative::Iterative::start(floor)?),
         Model::Thread => Arc::new(thread::Threads::start(floor)?),

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use employee::Employee;
 
-use super::{Floor, Place};
+use super::{Executor, Floor};
 use crate::end::{End, Why};
 use crate::event::Event;
 use crate::hall::{Admission, Outcome};
@@ -331,7 +331,7 @@ async fn is_set(flag: &watch::Sender<bool>) {
     let _ = flag.subscribe().wait_for(|set| *set).await;
 }
 
-impl Place for Pool {
+impl Executor for Pool {
     fn connection(&self, admission: Admission, stream: Stream) {
         self.push((admission, stream));
     }

@@ -8,7 +8,7 @@ use std::thread;
 use sockeye_limits as limits;
 use sockeye_net::{DatagramSocket, Stream};
 
-use super::{Floor, Place, Served};
+use super::{Executor, Floor, Served};
 use crate::connections::Connections;
 use crate::datagram::Worker;
 use crate::drive::Scratch;
@@ -34,7 +34,7 @@ impl Threads {
     }
 }
 
-impl Place for Threads {
+impl Executor for Threads {
     fn connection(&self, admission: Admission, stream: Stream) {
         let served = Served::begin(&self.connections, admission, stream, Why::Overload);
         let floor = Arc::clone(&self.floor);

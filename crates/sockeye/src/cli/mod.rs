@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod key;
 mod later;
 mod ports;
+mod reach;
 mod serve;
 mod trace;
 mod trust;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use sockeye_limits as limits;
-use sockeye_net::Endpoint;
+use sockeye_net::{Endpoint, Family, SocketOption};
 
 /// A time span: `500ms`, `10s`, `1m 30s`, or a bare number of seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -25,6 +25,52 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("it would be over at once: write 500ms, 10s or 1m".into()),
         span => Ok(span),
+    }
+}
+
+/// The argument, or what the configuration says in words under this key.
+pub(crate) fn either<T>(
+    argument: Option<T>,
+    configured: Option<String>,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    match (argument, configured) {
+        (None, Some(text)) => match parse(&text) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(format!("{key} in the configuration: {error}")),
+        },
+        (argument, _) => Ok(argument),
+    }
+}
+
+/// Socket options, from the arguments or else from the configuration.
+pub(crate) fn options(
+    arguments: Option<Vec<SocketOption>>,
+    configured: Option<&[String]>,
+) -> Result<Vec<SocketOption>, String> {
+    match arguments {
+        Some(options) => Ok(options),
+        None => {
+            let parsed = configured.unwrap_or_default().iter().map(|text| text.parse());
+            let parsed: Result<_, String> = parsed.collect();
+            parsed.map_err(|error| format!("set in the configuration: {error}"))
+        }
+    }
+}
+
+/// -4 and -6: what is given beats what is configured, and does not stand beside it.
+pub(crate) fn family(
+    given: (Option<bool>, Option<bool>),
+    configured: (Option<bool>, Option<bool>),
+) -> Result<Family, String> {
+    match if given == (None, None) { configured } else { given } {
+        (Some(true), Some(true)) => {
+            Err("-4 and -6 exclude each other: give one of them, or neither".into())
+        }
+        (Some(true), _) => Ok(Family::V4),
+        (_, Some(true)) => Ok(Family::V6),
+        _ => Ok(Family::Any),
     }
 }
 
@@ -97,5 +143,15 @@ mod tests {
         assert_eq!(per_second("7"), Ok(7));
         assert!(per_second("0").is_err() && per_second("1e6").is_err());
         assert!(count("0").is_err() && count("-1").is_err() && count("x").is_err());
+    }
+
+    /// Q3: what is given on the command line or in the environment beats the configuration.
+    #[test]
+    fn families() {
+        let (on, off) = (Some(true), Some(false));
+        assert_eq!(family((None, on), (on, None)), Ok(Family::V6));
+        assert_eq!(family((None, None), (on, None)), Ok(Family::V4));
+        assert_eq!(family((off, None), (on, None)), Ok(Family::Any));
+        assert!(family((on, on), (None, None)).is_err());
     }
 }

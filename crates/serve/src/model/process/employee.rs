@@ -20,7 +20,7 @@ use super::{Job, Left, Pool};
 use crate::end::{End, Why};
 use crate::event::Event;
 use crate::hall::{Admission, Outcome};
-use crate::worker::{MARK, Order, Report};
+use crate::worker::{FromWorker, MARK, ToWorker};
 
 /// A worker process from this side.
 pub(super) struct Employee {
@@ -54,7 +54,7 @@ impl Employee {
         let control = Line(Watched::new(Arc::new(ours), Interest::READABLE)?);
         let setup = pass::memory(&serde_json::to_vec(&pool.floor.service.setup())?)?;
         control.send(
-            &Order::Setup { service, idle: deadlines.idle, lifetime: deadlines.lifetime },
+            &ToWorker::Setup { service, idle: deadlines.idle, lifetime: deadlines.lifetime },
             Some(setup.as_fd()),
         )?;
         let (sender, stopped) = watch::channel(false);
@@ -178,7 +178,7 @@ impl Employee {
         stream: Stream,
     ) -> Result<(), Left> {
         let transport = admission.transport();
-        let order = Order::Connection { tls: transport == Transport::Tls };
+        let order = ToWorker::Connection { tls: transport == Transport::Tls };
         if self.control.send(&order, Some(stream.as_fd())).is_err() {
             // It was dead already: the connection goes to another and knows nothing of it.
             pool.state().jobs.push_front((admission, stream));
@@ -199,19 +199,19 @@ impl Employee {
                 }
             };
             match (report, session) {
-                (Ok(Report::Done { end, bytes_in, bytes_out }), _) => {
+                (Ok(FromWorker::Done { end, bytes_in, bytes_out }), _) => {
                     admission.close(Outcome::of(end, Some((bytes_in, bytes_out))));
                     // One session, one process.
                     return if session.is_some() { Err(Left::Spent) } else { Ok(()) };
                 }
-                (Ok(Report::Tell(news)), Some(_)) => admission.ear().hear(&news),
-                (Ok(Report::Ask(question)), Some(session)) => {
+                (Ok(FromWorker::Tell(news)), Some(_)) => admission.ear().hear(&news),
+                (Ok(FromWorker::Ask(question)), Some(session)) => {
                     self.control.answer(match question.len() {
                         ..=limits::QUESTION_MAX => session.answer(&question),
                         _ => Err("the question is too long".into()),
                     });
                 }
-                (Ok(Report::Enter(proof)), Some(_)) => {
+                (Ok(FromWorker::Enter(proof)), Some(_)) => {
                     let welcome = tokio::select! {
                         welcome = admission.ear().enter(&proof) => welcome,
                         // Nothing is said while an answer is waited for: this is its death.
@@ -232,8 +232,8 @@ impl Employee {
             self.control.finish()?;
             loop {
                 match self.control.report().await? {
-                    Report::Tell(news) => admission.ear().hear(&news),
-                    Report::Done { end, bytes_in, bytes_out } => {
+                    FromWorker::Tell(news) => admission.ear().hear(&news),
+                    FromWorker::Done { end, bytes_in, bytes_out } => {
                         return io::Result::Ok((end, (bytes_in, bytes_out)));
                     }
                     // What it asks now has no answer.
@@ -263,10 +263,10 @@ impl Employee {
         loop {
             tokio::select! {
                 report = self.control.report() => match report {
-                    Ok(Report::Refused(refused)) => {
+                    Ok(FromWorker::Refused(refused)) => {
                         pool.floor.tell_refusals(&endpoint, vec![refused]);
                     }
-                    Ok(Report::Served) => {
+                    Ok(FromWorker::Served) => {
                         pool.floor.hall.take_turn();
                         return Left::Dismissed;
                     }
@@ -282,8 +282,8 @@ impl Employee {
     fn send_datagram_orders(&self, pool: &Pool, socket: &DatagramSocket) -> io::Result<()> {
         // A list may be longer than a message, so it travels as a descriptor.
         let access = pass::memory(&serde_json::to_vec(&pool.floor.hall.access())?)?;
-        self.control.send(&Order::Access, Some(access.as_fd()))?;
-        let duty = Order::Datagrams(pool.floor.datagram_duty(socket));
+        self.control.send(&ToWorker::Access, Some(access.as_fd()))?;
+        let duty = ToWorker::Datagrams(pool.floor.datagram_duty(socket));
         self.control.send(&duty, Some(socket.as_fd()))
     }
 
@@ -319,14 +319,14 @@ impl Employee {
 struct Line(Watched<OwnedFd>);
 
 impl Line {
-    fn send(&self, order: &Order, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn send(&self, order: &ToWorker, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         pass::send(self.0.get(), &serde_json::to_vec(order)?, fd)
     }
 
     /// A worker's first word; false where it says another, dies, or says nothing in time.
     async fn hello(&self) -> bool {
         let said = timeout(limits::WORKER_START, self.report()).await;
-        matches!(said, Ok(Ok(Report::Hello)))
+        matches!(said, Ok(Ok(FromWorker::Hello)))
     }
 
     /// Says no more, and still listens.
@@ -336,11 +336,11 @@ impl Line {
 
     /// Answers a question; a worker that is gone is noticed by the next report.
     fn answer(&self, answer: Result<Vec<u8>, String>) {
-        let _ = self.send(&Order::Answer(answer), None);
+        let _ = self.send(&ToWorker::Answer(answer), None);
     }
 
     /// The next report; an error where the worker is gone or speaks nonsense.
-    async fn report(&self) -> io::Result<Report> {
+    async fn report(&self) -> io::Result<FromWorker> {
         let mut buffer = [0; limits::WORKER_MESSAGE];
         loop {
             let mut ready = self.0.readable().await?;

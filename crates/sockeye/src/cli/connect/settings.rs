@@ -11,7 +11,7 @@ use sockeye_talk::Split;
 
 use super::args::{ConnectArgs, ConnectConfig};
 use crate::cli::trust::Trust;
-use crate::cli::values::positive_duration;
+use crate::cli::values::{self, either, positive_duration};
 
 /// Where the bytes to send come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,16 +130,7 @@ impl Merged {
             source: either(args.source, config.source, "source", parse_source)?,
             ipv4: ipv4.unwrap_or(false),
             ipv6: ipv6.unwrap_or(false),
-            set: match args.set {
-                Some(set) => set,
-                None => config
-                    .set
-                    .iter()
-                    .flatten()
-                    .map(|text| text.parse())
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| format!("set in the configuration: {error}"))?,
-            },
+            set: values::options(args.set, config.set.as_deref())?,
             timeout: either(args.timeout, config.timeout, "timeout", positive_duration)?,
             retry: args.retry.or(config.retry).unwrap_or(0),
             crlf: switch(args.crlf, config.crlf),
@@ -239,22 +230,6 @@ impl Merged {
                 .into());
         }
         Ok(())
-    }
-}
-
-/// The argument, or what the configuration says in words.
-fn either<T>(
-    arg: Option<T>,
-    config: Option<String>,
-    name: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    match (arg, config) {
-        (None, Some(text)) => match parse(&text) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(format!("{name} in the configuration: {error}")),
-        },
-        (arg, _) => Ok(arg),
     }
 }
 

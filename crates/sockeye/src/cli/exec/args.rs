@@ -1,7 +1,6 @@
 //! The arguments of `sockeye exec` and `sockeye shell`, and what they come to.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,11 +8,11 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 use sockeye_limits as limits;
-use sockeye_net::dial::{DialOptions, parse_source};
 use sockeye_net::endpoint::{Host, HostPort};
-use sockeye_net::{Endpoint, Family, SocketOption, units};
+use sockeye_net::{DialOptions, Endpoint, units};
 
-use crate::cli::trust::{Trust, TrustArgs};
+use crate::cli::reach::{ReachArgs, ReachConfig};
+use crate::cli::trust::Trust;
 use crate::cli::values;
 
 pub(crate) const EXEC_EXAMPLES: &str = "\
@@ -32,6 +31,9 @@ HOST is NAME[:PORT] (port 9022), or an endpoint: tls://HOST:PORT, unix:PATH, tcp
 Exit status: the command's; 128 and the signal's number where one ended it; 124 where --timeout was
 over; 126 and 127 where it could not be executed or found; 255 for our own failures.
 
+Options that show a name in brackets can be set by it in the environment, too, and they and those of
+how a server is reached in [exec] of config.toml (timeout, max-output, identity, connect-timeout …).
+
 Ctrl-C, Ctrl-\\ and SIGTERM are for the remote command; a third one ends this program, and with it the
 command and all that it started.";
 
@@ -42,36 +44,6 @@ Examples:
 
 Without --trust and without a terminal to ask on, a server must be known already. Exit status as
 `sockeye exec`.";
-
-/// How a server is reached.
-#[derive(Debug, Args)]
-pub(crate) struct ReachArgs {
-    #[command(flatten)]
-    trust: TrustArgs,
-
-    /// How long connecting may take [default: 7s].
-    #[arg(long, value_name = "TIME", env = "SOCKEYE_CONNECT_TIMEOUT",
-        value_parser = values::positive_duration)]
-    pub(crate) connect_timeout: Option<Duration>,
-
-    /// Our own address, bound before connecting (port 0 or none: any).
-    #[arg(long, env = "SOCKEYE_SOURCE", value_name = "ADDR[:PORT]", value_parser = parse_source)]
-    source: Option<SocketAddr>,
-
-    /// IPv4 only.
-    #[arg(short = '4', long, env = "SOCKEYE_IPV4", value_name = "on|off", num_args = 0..=1,
-        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
-    ipv4: Option<bool>,
-
-    /// IPv6 only.
-    #[arg(short = '6', long, env = "SOCKEYE_IPV6", value_name = "on|off", num_args = 0..=1,
-        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
-    ipv6: Option<bool>,
-
-    /// Set a socket option before connecting, as in nodelay=on (repeatable).
-    #[arg(long, env = "SOCKEYE_SET", value_name = "NAME=VALUE", value_delimiter = ',')]
-    set: Vec<SocketOption>,
-}
 
 /// Arguments of `sockeye exec`.
 #[derive(Debug, Args)]
@@ -103,7 +75,8 @@ pub(crate) struct ExecArgs {
     tty: bool,
 
     /// End the command after this long: exit status 124.
-    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    #[arg(long, value_name = "TIME", env = "SOCKEYE_TIMEOUT",
+        value_parser = values::positive_duration)]
     timeout: Option<Duration>,
 
     /// Run it in this directory [default: the home directory].
@@ -115,7 +88,7 @@ pub(crate) struct ExecArgs {
     env: Vec<OsString>,
 
     /// End it when it has written more than this: bytes, or a number with K, M or G.
-    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    #[arg(long, value_name = "SIZE", env = "SOCKEYE_MAX_OUTPUT", value_parser = units::size)]
     max_output: Option<u64>,
 
     /// Leave it running on its own, without input and output, and print its process number.
@@ -157,8 +130,26 @@ pub(crate) struct ExecConfig {
     identity: Option<PathBuf>,
     known_hosts: Option<PathBuf>,
     connect_timeout: Option<String>,
+    source: Option<String>,
     ipv4: Option<bool>,
     ipv6: Option<bool>,
+    set: Option<Vec<String>>,
+    timeout: Option<String>,
+    max_output: Option<String>,
+}
+
+impl ExecConfig {
+    fn reach(&mut self) -> ReachConfig {
+        ReachConfig {
+            identity: self.identity.take(),
+            known_hosts: self.known_hosts.take(),
+            connect_timeout: self.connect_timeout.take(),
+            source: self.source.take(),
+            ipv4: self.ipv4,
+            ipv6: self.ipv6,
+            set: self.set.take(),
+        }
+    }
 }
 
 /// What is to be run.
@@ -202,9 +193,9 @@ impl ExecArgs {
     ///
     /// # Errors
     /// What contradicts itself or is no value, in one sentence.
-    pub(crate) fn resolve(self, config: ExecConfig) -> Result<ExecSettings, String> {
+    pub(crate) fn resolve(self, mut config: ExecConfig) -> Result<ExecSettings, String> {
         let beyond_plain = self.beyond_plain();
-        let reached = self.reach.resolve(&self.host, config)?;
+        let reached = ExecSettings::reaching(&self.host, self.reach, config.reach())?;
         let what = match (self.line, self.argv.is_empty()) {
             (Some(line), _) => What::Line(line.into_vec()),
             (None, false) => {
@@ -228,15 +219,19 @@ impl ExecArgs {
             (_, true) => Show::Raw,
             _ => Show::Usual,
         };
+        // What is configured for all commands is not for those that cannot keep it.
+        let timeout = config.timeout.filter(|_| !self.detach);
+        let max_output = config.max_output.filter(|_| !self.detach && !is_plain);
+        let max_output = values::either(self.max_output, max_output, "max-output", units::size)?;
         let kept = self.json.then_some(limits::JSON_OUTPUT);
         Ok(ExecSettings {
             what,
             stdin: !self.no_stdin && !self.detach,
             tty: self.tty,
-            timeout: self.timeout,
+            timeout: values::either(self.timeout, timeout, "timeout", values::positive_duration)?,
             directory: self.cwd.map(OsString::into_vec),
             environment,
-            max_output: self.max_output.or(kept),
+            max_output: max_output.or(kept),
             detach: self.detach,
             show,
             ..reached
@@ -264,8 +259,8 @@ impl ShellArgs {
     ///
     /// # Errors
     /// As [`ExecArgs::resolve`].
-    pub(crate) fn resolve(self, config: ExecConfig) -> Result<ExecSettings, String> {
-        let reached = self.reach.resolve(&self.host, config)?;
+    pub(crate) fn resolve(self, mut config: ExecConfig) -> Result<ExecSettings, String> {
+        let reached = ExecSettings::reaching(&self.host, self.reach, config.reach())?;
         if reached.endpoint.transport() == sockeye_net::Transport::Tcp {
             return Err("the plain form (tcp://) has no terminals: use tls:// or unix:".into());
         }
@@ -274,44 +269,14 @@ impl ShellArgs {
     }
 }
 
-impl ReachArgs {
-    /// How a server is dialled, and which keys count: the arguments over the configuration.
-    ///
-    /// # Errors
-    /// What contradicts itself or is no value, in one sentence.
-    pub(crate) fn connection(
-        self,
-        identity: Option<PathBuf>,
-        known_hosts: Option<PathBuf>,
-        connect_timeout: Option<String>,
-        (ipv4, ipv6): (Option<bool>, Option<bool>),
-    ) -> Result<(DialOptions, Trust), String> {
-        let family = match (self.ipv4.or(ipv4), self.ipv6.or(ipv6)) {
-            (Some(true), Some(true)) => {
-                return Err("-4 and -6 exclude each other: give one of them, or neither".into());
-            }
-            (Some(true), _) => Family::V4,
-            (_, Some(true)) => Family::V6,
-            _ => Family::Any,
-        };
-        let timeout = match (self.connect_timeout, connect_timeout) {
-            (Some(span), _) => span,
-            (None, Some(text)) => values::positive_duration(&text)
-                .map_err(|error| format!("connect-timeout in the configuration: {error}"))?,
-            (None, None) => limits::CONNECT_TIMEOUT,
-        };
-        let dial = DialOptions { family, source: self.source, options: self.set, timeout };
-        Ok((dial, self.trust.over(identity, known_hosts)?))
-    }
-
-    /// Settings of a command of nothing yet.
-    fn resolve(self, host: &OsString, config: ExecConfig) -> Result<ExecSettings, String> {
-        let (dial, trust) = self.connection(
-            config.identity,
-            config.known_hosts,
-            config.connect_timeout,
-            (config.ipv4, config.ipv6),
-        )?;
+impl ExecSettings {
+    /// Those of a command of nothing yet.
+    fn reaching(
+        host: &OsString,
+        reach: ReachArgs,
+        config: ReachConfig,
+    ) -> Result<ExecSettings, String> {
+        let (dial, trust) = reach.over(config)?;
         Ok(ExecSettings {
             endpoint: target(host)?,
             dial,

@@ -18,7 +18,7 @@ use sockeye_trust::tls::explain_read;
 
 use answer::{Answer, OURS};
 use args::What;
-pub(crate) use args::{ExecArgs, ExecConfig, ExecSettings, ReachArgs, ShellArgs};
+pub(crate) use args::{ExecArgs, ExecConfig, ExecSettings, ShellArgs};
 
 use super::docs::write_out;
 use super::event_loop;

@@ -12,7 +12,7 @@ use sockeye_net::{Endpoint, units};
 use sockeye_wire::files::{Filter, Options, Placement, Way};
 
 use super::place::{Place, server};
-use crate::cli::exec::ReachArgs;
+use crate::cli::reach::{ReachArgs, ReachConfig};
 use crate::cli::trust::Trust;
 use crate::cli::values;
 
@@ -27,6 +27,9 @@ Examples:
 
 HOST is NAME, [IPV6] (port 9022, or --port), or tls://NAME:PORT/PATH. A path is relative to the home
 directory. A file whose name has a colon is ./FILE. Links are copied as links.
+
+Options that show a name in brackets can be set by it in the environment, too, and they and those of
+how a server is reached in [files] of config.toml (archive, limit, streams, identity …).
 
 Exit status: 0 if all arrived and was proved equal (BLAKE3), 1 if anything failed, 2 usage.";
 
@@ -45,16 +48,19 @@ Exit status as `sockeye cp`.";
 #[derive(Debug, Args)]
 struct MoveArgs {
     /// Owners (as root), hard links, extended attributes, set-user-ID bits and named pipes, too.
-    #[arg(short, long)]
-    archive: bool,
+    #[arg(short, long, env = "SOCKEYE_ARCHIVE", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    archive: Option<bool>,
 
     /// Compare files by content where length and time of change are equal.
-    #[arg(long)]
-    checksum: bool,
+    #[arg(long, env = "SOCKEYE_CHECKSUM", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    checksum: Option<bool>,
 
     /// Make each file durable before it has its name (fsync).
-    #[arg(long)]
-    fsync: bool,
+    #[arg(long, env = "SOCKEYE_FSYNC", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    fsync: Option<bool>,
 
     /// Write nothing; show what would be done.
     #[arg(short = 'n', long)]
@@ -70,15 +76,16 @@ struct MoveArgs {
     include: Vec<String>,
 
     /// Leave out what .gitignore files of the source name.
-    #[arg(long)]
-    gitignore: bool,
+    #[arg(long, env = "SOCKEYE_GITIGNORE", value_name = "on|off", num_args = 0..=1,
+        require_equals = true, default_missing_value = "on", value_parser = units::switch)]
+    gitignore: Option<bool>,
 
     /// Bytes a second at most, 8K or more: a number, or one with K, M or G.
-    #[arg(long, value_name = "RATE", value_parser = units::size)]
+    #[arg(long, value_name = "RATE", env = "SOCKEYE_LIMIT", value_parser = units::size)]
     limit: Option<u64>,
 
     /// Use so many connections, each for a part of the files.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32)
+    #[arg(long, value_name = "N", env = "SOCKEYE_STREAMS", value_parser = clap::value_parser!(u32)
         .range(1..=i64::from(limits::TRANSFER_STREAMS)))]
     streams: Option<u32>,
 
@@ -187,11 +194,33 @@ impl Args for Ordered {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct FilesConfig {
-    pub(crate) identity: Option<PathBuf>,
-    pub(crate) known_hosts: Option<PathBuf>,
-    pub(crate) connect_timeout: Option<String>,
-    pub(crate) ipv4: Option<bool>,
-    pub(crate) ipv6: Option<bool>,
+    identity: Option<PathBuf>,
+    known_hosts: Option<PathBuf>,
+    connect_timeout: Option<String>,
+    source: Option<String>,
+    ipv4: Option<bool>,
+    ipv6: Option<bool>,
+    set: Option<Vec<String>>,
+    archive: Option<bool>,
+    checksum: Option<bool>,
+    fsync: Option<bool>,
+    gitignore: Option<bool>,
+    limit: Option<String>,
+    streams: Option<u32>,
+}
+
+impl FilesConfig {
+    fn reach(&mut self) -> ReachConfig {
+        ReachConfig {
+            identity: self.identity.take(),
+            known_hosts: self.known_hosts.take(),
+            connect_timeout: self.connect_timeout.take(),
+            source: self.source.take(),
+            ipv4: self.ipv4,
+            ipv6: self.ipv6,
+            set: self.set.take(),
+        }
+    }
 }
 
 /// What is shown.
@@ -284,9 +313,11 @@ impl Ordered {
         destination: Place,
         placement: Placement,
         delete: bool,
-        config: FilesConfig,
+        mut config: FilesConfig,
     ) -> Result<FilesSettings, String> {
-        let Ordered { args, filters } = self;
+        let Ordered { mut args, filters } = self;
+        let is_stream = sources.contains(&Place::Standard) || destination == Place::Standard;
+        args.complete(&mut config, is_stream)?;
         let (way, host) = direction(&sources, &destination)?;
         let endpoint = server(host, args.via.as_ref(), args.port)?;
         if !matches!(endpoint, Endpoint::Tls(_) | Endpoint::Unix(_)) {
@@ -302,30 +333,22 @@ impl Ordered {
         if destination == Place::Standard && sources.len() > 1 {
             return Err("standard output takes one file".into());
         }
-        check(
-            &args,
-            &filters,
-            sources.contains(&Place::Standard) || destination == Place::Standard,
-        )?;
+        check(&args, &filters, is_stream)?;
         let show = match (args.json, args.verbose || args.dry_run, args.quiet) {
             (true, ..) => Show::Json,
             (_, true, _) => Show::Verbose,
             (.., true) => Show::Quiet,
             _ => Show::Usual,
         };
-        let (dial, trust) = args.reach.connection(
-            config.identity,
-            config.known_hosts,
-            config.connect_timeout,
-            (config.ipv4, config.ipv6),
-        )?;
+        let is_on = |switch: Option<bool>| switch.unwrap_or(false);
+        let (dial, trust) = args.reach.over(config.reach())?;
         let options = Options {
-            archive: args.archive,
+            archive: is_on(args.archive),
             delete,
-            checksum: args.checksum,
-            fsync: args.fsync,
+            checksum: is_on(args.checksum),
+            fsync: is_on(args.fsync),
             dry_run: args.dry_run,
-            gitignore: args.gitignore,
+            gitignore: is_on(args.gitignore),
             partial: false,
         };
         Ok(FilesSettings {
@@ -345,9 +368,29 @@ impl Ordered {
     }
 }
 
+impl MoveArgs {
+    /// Takes from the configuration what is not said otherwise.
+    fn complete(&mut self, config: &mut FilesConfig, is_stream: bool) -> Result<(), String> {
+        self.archive = self.archive.or(config.archive);
+        self.checksum = self.checksum.or(config.checksum);
+        self.fsync = self.fsync.or(config.fsync);
+        // A stream has no directory in which such a file could be.
+        self.gitignore = self.gitignore.or(config.gitignore.filter(|_| !is_stream));
+        self.limit = values::either(self.limit.take(), config.limit.take(), "limit", units::size)?;
+        self.streams = self.streams.or(config.streams);
+        match self.streams {
+            Some(0) => Err("streams in the configuration: at least 1".into()),
+            Some(many) if many > limits::TRANSFER_STREAMS => {
+                Err(format!("streams in the configuration: at most {}", limits::TRANSFER_STREAMS))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Refuses what cannot be, before anybody is asked.
 fn check(args: &MoveArgs, filters: &[Filter], stream: bool) -> Result<(), String> {
-    if stream && (!filters.is_empty() || args.gitignore) {
+    if stream && (!filters.is_empty() || args.gitignore.unwrap_or(false)) {
         let text = "a standard stream is one file: --exclude, --include and --gitignore have no place there";
         return Err(text.into());
     }

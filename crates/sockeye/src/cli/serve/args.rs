@@ -277,29 +277,13 @@ impl ServeArgs {
                 (None, Some(text)) => within("mode", values::mode(&text))?,
                 (None, None) => limits::SOCKET_MODE,
             },
-            set: match (self.set, config.set) {
-                (Some(set), _) => set,
-                (None, Some(texts)) => {
-                    let parsed = texts.iter().map(|text| within("set", text.parse()));
-                    parsed.collect::<Result<_, _>>()?
-                }
-                (None, None) => Vec::new(),
-            },
-            family: family(self.ipv4.or(config.ipv4), self.ipv6.or(config.ipv6))?,
+            set: values::options(self.set, config.set.as_deref())?,
+            family: values::family((self.ipv4, self.ipv6), (config.ipv4, config.ipv6))?,
         })
     }
 }
 
 /// `-4` and `-6` as the family that they pin.
-fn family(v4: Option<bool>, v6: Option<bool>) -> Result<Family, String> {
-    match (v4.unwrap_or(false), v6.unwrap_or(false)) {
-        (true, true) => Err("-4 and -6 exclude each other: give one of them, or neither".into()),
-        (true, false) => Ok(Family::V4),
-        (false, true) => Ok(Family::V6),
-        (false, false) => Ok(Family::Any),
-    }
-}
-
 /// A value of the configuration, its error named by its key.
 fn within<T>(key: &str, value: Result<T, impl Display>) -> Result<T, String> {
     value.map_err(|error| format!("{key} in the configuration: {error}"))
