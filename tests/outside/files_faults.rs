@@ -10,3 +10,4 @@ mod race;
 mod roots;
 mod server;
 mod storage;
+mod trickle;

@@ -42,6 +42,11 @@ impl<M: Speech> Far<M> {
         }
     }
 
+    /// A piece each second until the client has gone; how long that took.
+    pub(super) async fn trickle(&mut self, piece: impl FnMut() -> Vec<u8>) -> Duration {
+        self.line.trickle(piece).await
+    }
+
     /// All that the client still says, up to its end.
     pub(super) async fn hear_rest(&mut self) {
         while self.hear().await.is_some() {}
@@ -138,6 +143,11 @@ impl<M: Speech> Near<M> {
                 n => self.frames.filled(n),
             }
         }
+    }
+
+    /// A piece each second until the server has gone; how long that took.
+    pub(super) fn trickle(&mut self, piece: impl FnMut() -> Vec<u8>) -> Duration {
+        self.guest.trickle(piece)
     }
 
     /// All that the server still says, up to its end.

@@ -16,7 +16,7 @@ fn assert_no_zombies(host: &Host) {
     }
 }
 
-/// Fault 36: two thousand commands on one connection leave no zombie and no descriptor.
+/// Fault 36: ten thousand commands on one connection leave no zombie and no descriptor.
 #[test]
 fn one_connection() {
     let host = Host::start();
@@ -37,7 +37,7 @@ fn one_connection() {
         .unwrap();
         let mut controls = Controls::signals().unwrap();
         let mut before = None;
-        for number in 0..2000_u32 {
+        for number in 0..10_000_u32 {
             let (mut stdout, mut stderr) = (Output::memory(), Output::memory());
             let local = Local {
                 stdin: None,

@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockeye_host::client::Duplex;
+use sockeye_limits as limits;
 use sockeye_trust::tls::{Acceptor, Expect, HandshakeError, connect};
 use sockeye_trust::{KeyPair, Signer};
 use tempfile::TempDir;
@@ -175,6 +176,22 @@ impl Line {
         read.expect("something comes within the deadline").unwrap_or(0)
     }
 
+    /// Says a piece each second until the other side has gone; how long that took.
+    pub(crate) async fn trickle(&mut self, mut piece: impl FnMut() -> Vec<u8>) -> Duration {
+        let start = Instant::now();
+        let mut buffer = [0; 4096];
+        while self.say(&piece()).await.is_ok() {
+            // What it says meanwhile is no end.
+            let read = timeout(Duration::from_secs(1), self.stream.read(&mut buffer)).await;
+            if let Ok(Ok(0) | Err(_)) = read {
+                break;
+            }
+            let bound = limits::TRANSFER_FRAME_TIME + DEADLINE;
+            assert!(start.elapsed() < bound, "a trickling peer is borne for {bound:?}");
+        }
+        start.elapsed()
+    }
+
     /// A client's Hello and the header of its Run, and the Run.
     pub(crate) async fn hear_run(&mut self) -> io::Result<()> {
         let mut fixed = [0; 11];
@@ -246,6 +263,11 @@ impl Guest {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
         let Guest { runtime, line } = self;
         runtime.block_on(line.read(buffer))
+    }
+
+    pub(crate) fn trickle(&mut self, piece: impl FnMut() -> Vec<u8>) -> Duration {
+        let Guest { runtime, line } = self;
+        runtime.block_on(line.trickle(piece))
     }
 
     pub(crate) fn hear_until(&mut self, what: &[u8]) -> Vec<u8> {
