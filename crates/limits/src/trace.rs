@@ -41,8 +41,8 @@ pub const TRACE_BLACK_HOLE_TIMES: u32 = 3;
 /// headers).
 pub const TRACE_SMALL_PACKET: usize = 536;
 
-/// A FIN that is sent again so soon after its acknowledgement was seen has crossed it: shorter than
-/// any retransmission timer (200 ms on Linux).
+/// A FIN or SYN,ACK that is sent again so soon after its acknowledgement was seen has crossed it:
+/// shorter than any retransmission timer (200 ms on Linux).
 pub const TRACE_CROSSING: Duration = Duration::from_millis(100);
 
 /// The columns of a drawing: a terminal has 80, and some break a line that fills them all.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Told, trace};
+use super::{Told, flags, trace};
 use crate::harness::namespace::{cover, in_namespace, nft};
 use crate::harness::process::tool;
 use crate::harness::{eventually, serve};
@@ -158,6 +158,37 @@ fn row_30_loss() {
         let marked =
             told.of("packet").into_iter().filter(|s| s.to_string().contains("retransmission"));
         assert!(marked.count() >= 2, "{:#?}", told.lines);
+    });
+}
+
+/// Fault 30, O1: the first SYN,ACK is lost behind the capture: both ends say theirs again, the client is
+/// never in SYN-RECEIVED, and how long the answer took is not told.
+#[test]
+fn row_30_lost_syn_ack() {
+    in_namespace("observe_trace::trouble::row_30_lost_syn_ack", &["nft"], || {
+        firewall();
+        nft("add rule inet t in tcp sport 9000 tcp flags & (syn | ack) == syn | ack \
+             limit rate 1/day burst 1 packets drop");
+        let _server = serve("upper").on("tcp://127.0.0.1:9000").start();
+        let told = trace(&["9000", "--send", "hello"]).exits(0);
+        let syns: Vec<_> =
+            told.of("packet").into_iter().filter(|p| flags(p).contains("SYN")).collect();
+        let sent: Vec<String> = syns.iter().map(|packet| flags(packet)).collect();
+        assert_eq!(sent[..2], ["SYN", "SYN,ACK"], "{syns:#?}");
+        assert!(sent[2..].contains(&"SYN".into()) && sent[2..].contains(&"SYN,ACK".into()));
+        for again in &syns[2..] {
+            assert!(again["notes"].to_string().contains("retransmission"), "{again}");
+        }
+        for packet in told.of("packet") {
+            assert_ne!(packet["client"], "SYN-RECEIVED", "{packet}");
+        }
+        let verdict = told.verdict();
+        assert_eq!(verdict["retransmissions"].as_u64(), Some(syns.len() as u64 - 2), "{verdict}");
+        assert_eq!(
+            (&verdict["opening"], verdict["sides"][1]["copies"].as_u64()),
+            (&"handshake".into(), Some(0))
+        );
+        assert!(verdict["explained"].to_string().contains("had to be repeated"), "{verdict}");
     });
 }
 

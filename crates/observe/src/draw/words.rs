@@ -276,7 +276,9 @@ fn opening(opening: Opening) -> String {
             format!("by three packets (SYN, SYN,ACK, ACK); the answer took {}", time(trip))
         }
         Opening::Handshake { round_trip: None } => {
-            "by three packets (SYN, SYN,ACK, ACK), of which the SYN had to be repeated".to_owned()
+            "by three packets (SYN, SYN,ACK, ACK), of which one had to be repeated, so that nobody can \
+             tell how long the answer took"
+                .to_owned()
         }
         Opening::Simultaneous => "by both sides at once".to_owned(),
     }

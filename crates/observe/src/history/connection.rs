@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sockeye_limits as limits;
+
 use super::Facts;
 use super::end::{End, Place, takes};
 use super::event::{Flags, Segment, Side, State};
@@ -26,8 +28,8 @@ pub(super) struct Connection {
     /// Who sent the first FIN, and how many bytes the other had sent by then.
     pub(super) first: Option<(Side, u64)>,
     pub(super) how: Option<How>,
-    /// The third packet of the handshake was seen.
-    third: bool,
+    /// When the third packet of the handshake was seen.
+    third: Option<Duration>,
     /// The server repeats its SYN,ACK although the third packet was seen.
     pub(super) accept_queue: bool,
     /// Who waits, and until when.
@@ -188,23 +190,29 @@ impl Connection {
         let (syn, ack) = (segment.flags.has(Flags::SYN), segment.flags.has(Flags::ACK));
         let fresh = matches!(place, Place::New(_));
         let third = self.third;
-        let peer = self.end(side.other());
+        let (me, peer) = (self.end(side), self.end(side.other()));
+        // Each SYN of the client has its answer, and what crosses the third packet tells nothing.
+        let ignores = third.is_some_and(|third| {
+            me.syns > peer.syns && segment.time.saturating_sub(third) >= limits::TRACE_CROSSING
+        });
         if syn && !ack && fresh {
             let crossing = peer.syn.is_some();
             self.crossing_syn |= crossing;
             notes.push(if crossing { Note::CrossingSyn } else { Note::Handshake(1) });
         } else if syn && ack && fresh && peer.syn_heard {
-            let round_trip = segment.time.saturating_sub(peer.syn_time);
-            // A SYN that was sent twice has two times: which was answered is not known.
-            if peer.syns == 1 {
-                self.round_trip = Some(round_trip);
-            }
+            self.round_trip = Some(segment.time.saturating_sub(peer.syn_time));
             notes.push(Note::Handshake(2));
-        } else if syn && ack && third && matches!(place, Place::Again(_)) {
+        } else if syn && ack && ignores && matches!(place, Place::Again(_)) {
             self.accept_queue = true;
             notes.push(Note::AcceptQueue);
-        } else if !syn && ack && peer.syn_answers && peer.syn_heard && !was.syn_heard && !third {
-            self.third = true;
+        } else if !syn
+            && ack
+            && peer.syn_answers
+            && peer.syn_heard
+            && !was.syn_heard
+            && third.is_none()
+        {
+            self.third = Some(segment.time);
             notes.push(Note::Handshake(3));
         }
     }
@@ -274,11 +282,11 @@ impl Connection {
             let known = self.waits.iter().position(|wait| wait.side == who);
             match (waiting, known) {
                 (true, None) => {
-                    let until = time.saturating_add(sockeye_limits::TIME_WAIT);
+                    let until = time.saturating_add(limits::TIME_WAIT);
                     self.waits.push(TimeWait { side: who, until, told: false });
                 }
                 (true, Some(at)) if side == who => {
-                    self.waits[at].until = time.saturating_add(sockeye_limits::TIME_WAIT);
+                    self.waits[at].until = time.saturating_add(limits::TIME_WAIT);
                 }
                 (false, Some(at)) => drop(self.waits.remove(at)),
                 _ => {}

@@ -90,10 +90,20 @@ pub(super) fn takes(segment: &Segment) -> u32 {
     u32::try_from(segment.length).unwrap_or(u32::MAX / 4).saturating_add(flags)
 }
 
+/// True for a SYN,ACK that nothing tells from the one before though it is another: a SYN that comes
+/// again is answered again, and the timer of the first answer runs out in the same millisecond.
+fn answers_anew(segment: &Segment, peer: &End) -> bool {
+    segment.flags.has(Flags::SYN | Flags::ACK)
+        && segment.ident.is_none_or(|ident| ident == 0)
+        && peer.syns > 1
+}
+
 impl End {
     /// How a packet of this end stands to what was seen of it.
     pub(super) fn place(&self, segment: &Segment, peer: &End) -> Place {
-        if let Some(step) = self.memory.copy_of(segment) {
+        if let Some(step) = self.memory.copy_of(segment)
+            && !answers_anew(segment, peer)
+        {
             return Place::Copy(step);
         }
         let takes = takes(segment);

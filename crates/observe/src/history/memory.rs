@@ -110,7 +110,9 @@ impl Memory {
         let timestamp = segment.options.timestamps.map(|(value, _)| value);
         let marks = Marks { ident, timestamp, time: segment.time };
         self.seen.push_back(Seen { print: Print::of(segment), end, marks, step });
-        if !ahead || end == segment.seq {
+        // A SYN that is sent again may come behind data that went after it.
+        let behind = segment.flags.has(Flags::SYN) && self.newest.is_some();
+        if !ahead || end == segment.seq || behind {
             return;
         }
         if let (Some(ident), Some(last)) = (ident, self.newest.and_then(|newest| newest.ident)) {

@@ -76,6 +76,8 @@ pub(super) struct Host {
     timer: u64,
     tries: u32,
     same_acks: u32,
+    /// When it answered a SYN.
+    answered: u64,
     ident: u16,
 }
 
@@ -110,6 +112,7 @@ impl Host {
             timer: 0,
             tries: 0,
             same_acks: 0,
+            answered: 0,
             ident: (iss >> 7) as u16,
         }
     }
@@ -338,6 +341,7 @@ impl Simulator {
             (State::Listen, false) => {
                 host.peer_next = Some(segment.seq.wrapping_add(1));
                 host.enter(State::SynReceived);
+                host.answered = self.now;
                 let iss = host.iss;
                 self.send(to, iss, 0, Flags::SYN);
             }
@@ -347,6 +351,12 @@ impl Simulator {
                 self.deliver_ack(to, segment);
                 self.acknowledge(to);
                 self.go_on(to);
+            }
+            // As Linux does: a SYN that comes again is answered again, but not one that was doubled.
+            (State::SynReceived, false) if self.now - host.answered > 100_000 => {
+                host.answered = self.now;
+                let iss = host.iss;
+                self.transmit(to, iss, 0, Flags::SYN, true);
             }
             (State::SynReceived, false) => {}
             _ => self.acknowledge(to),

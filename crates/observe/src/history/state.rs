@@ -26,8 +26,7 @@ fn concluded(me: &End, peer: &End) -> Option<State> {
         return None;
     }
     if me.syn.is_some() && !me.syn_heard && !me.joined && me.fin.is_none() {
-        let got = peer.syn.is_some() && !me.behind;
-        return Some(if me.syn_answers || got { State::SynReceived } else { State::SynSent });
+        return Some(opening(me, peer));
     }
     let got = me.has_fin_of(peer);
     let Some(fin) = me.fin else {
@@ -42,6 +41,21 @@ fn concluded(me: &End, peer: &End) -> Option<State> {
         (false, true, false) => State::Closing,
         (false, true, true) => State::TimeWait,
     })
+}
+
+/// The state of an end whose SYN was not heard as far as packets after it tell. Only a SYN without
+/// an acknowledgement crosses ours (figure 7). One that acknowledges ours opens the connection where
+/// it arrives, though we had repeated our own meanwhile; one that acknowledges another is none of ours.
+fn opening(me: &End, peer: &End) -> State {
+    let answered = me.syn.zip(peer.acked);
+    let answered =
+        answered.is_some_and(|(syn, acked)| super::seq::reaches(acked, syn.wrapping_add(1)));
+    match (peer.syn.is_some() && !me.behind, peer.syn_answers) {
+        _ if me.syn_answers => State::SynReceived,
+        (true, false) => State::SynReceived,
+        (true, true) if answered => State::Established,
+        _ => State::SynSent,
+    }
 }
 
 /// How far a state lies on the way of a connection: what the kernel says counts where it is ahead

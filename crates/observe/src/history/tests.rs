@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod opening;
 mod simulated;
 
 const CLIENT: &str = "127.0.0.1:51000";
@@ -243,6 +244,10 @@ fn again_copied_late() {
 fn accept_queue() {
     let mut script = Script::opened();
     script.send(Client, "PA", 1, 1, 10);
+    // It crosses the third packet: that tells nothing.
+    let step = script.send(Server, "SA", 0, 1, 0);
+    assert!(!step.notes.contains(&Note::AcceptQueue), "{:?}", step.notes);
+    script.millis += 1000;
     let step = script.send(Server, "SA", 0, 1, 0);
     assert!(step.notes.contains(&Note::AcceptQueue), "{:?}", step.notes);
     assert_eq!(step.server, Some(State::SynReceived));

@@ -54,7 +54,8 @@ pub enum Opening {
     Half,
     /// The three-way handshake.
     Handshake {
-        /// From SYN to SYN,ACK; unknown where the SYN was sent more than once.
+        /// From SYN to SYN,ACK; unknown where either was sent more than once (Karn's rule, RFC 6298,
+        /// section 3): which answered which nobody can tell.
         round_trip: Option<Duration>,
     },
     /// Both sides opened at once.
@@ -208,7 +209,8 @@ fn opening(connection: &Connection) -> Opening {
     } else if connection.crossing_syn {
         Opening::Simultaneous
     } else if client.syn_heard && server.syn_heard {
-        Opening::Handshake { round_trip: connection.round_trip }
+        let once = client.syns == 1 && server.syns == 1;
+        Opening::Handshake { round_trip: connection.round_trip.filter(|_| once) }
     } else {
         Opening::Half
     }

@@ -61,6 +61,11 @@ proptest! {
         prop_assume!(sim.hosts.iter().all(|host| !host.gave_up));
         let (history, again) = told(&sim, true);
         let verdict = history.verdict();
+        // A client that asks and is answered is never where only a crossing SYN leads.
+        let crossed = history.steps().iter().any(|step| step.client == Some(State::SynReceived));
+        prop_assert!(!crossed);
+        let opened = matches!(verdict.opening, Opening::Handshake { .. });
+        prop_assert!(opened, "{:?}", verdict.opening);
         // What overtakes its own second sending before the tap cannot always be told from it.
         let in_order = plan.jitter[0] == 0;
         prop_assert!(verdict.retransmissions() <= again);
