@@ -1,8 +1,8 @@
 //! The result of bulk data as lines for a terminal: rates for each direction and stream.
 
 use super::bars::{Bar, bars};
-use super::ink::{Ink, Tone, fit};
-use super::run::{errors, fate};
+use super::ink::{Ink, Tone, parts};
+use super::run::{errors, fate, painted};
 use super::units;
 use crate::throughput::{Direction, StreamFigures, ThroughputPlan, ThroughputReport};
 
@@ -11,14 +11,14 @@ const STREAMS: usize = 12;
 
 /// The result: what was run, rates, what failed.
 pub fn throughput(report: &ThroughputReport, columns: usize, ink: Ink) -> Vec<String> {
-    let mut lines =
-        vec![ink.paint(Tone::Strong, &fit(&what(&report.plan, report), columns)), String::new()];
+    let mut lines = painted(&what(&report.plan, report), columns, Tone::Strong, ink);
+    lines.push(String::new());
     for (name, rate) in directions(report) {
         let bits = ink.paint(Tone::Strong, &units::bits(rate));
         lines.push(format!("{name:<5}{bits} ({})", units::rate(rate)));
     }
     if let Some(datagrams) = &report.datagrams {
-        lines.push(fate(datagrams));
+        lines.extend(parts(&fate(datagrams), columns));
     }
     lines.extend(errors(&report.errors, &report.examples, columns, ink));
     if report.stopped {
@@ -38,21 +38,20 @@ pub fn throughput(report: &ThroughputReport, columns: usize, ink: Ink) -> Vec<St
     lines
 }
 
-pub(crate) fn what(plan: &ThroughputPlan, report: &ThroughputReport) -> String {
+/// What was run, part by part.
+pub(crate) fn what(plan: &ThroughputPlan, report: &ThroughputReport) -> Vec<String> {
     let stream = plan.endpoint.transport().is_stream();
     let things = if stream { "stream" } else { "socket" };
     let many = if plan.streams == 1 { "" } else { "s" };
     let piece = if stream { "sends" } else { "datagrams" };
-    let paced = plan
-        .rate
-        .map_or(String::new(), |bits| format!(" · held at {}", units::bits(bits as f64 / 8.0)));
-    format!(
-        "{} · {} {things}{many} · {piece} of {}{paced} · {} s",
+    let mut told = vec![
         sockeye_net::shown::line(&plan.endpoint.to_string()),
-        plan.streams,
-        units::memory(plan.size as f64),
-        units::digits(report.elapsed.as_secs_f64())
-    )
+        format!("{} {things}{many}", plan.streams),
+        format!("{piece} of {}", units::memory(plan.size as f64)),
+    ];
+    told.extend(plan.rate.map(|bits| format!("held at {}", units::bits(bits as f64 / 8.0))));
+    told.push(format!("{} s", units::digits(report.elapsed.as_secs_f64())));
+    told
 }
 
 /// Each direction that the data went, and its bytes a second.
@@ -160,6 +159,11 @@ pub(crate) mod tests {
         });
         let text = throughput(&report, 80, Ink::Plain).join("\n");
         assert!(!text.contains("stream 1") && text.contains("held at 10.0 Mbit/s"), "{text}");
+        assert!(
+            text.lines().next().unwrap().starts_with("udp://127.0.0.1:9 · 1 socket · "),
+            "{text}"
+        );
+        assert!(text.lines().nth(1).unwrap().ends_with("2.00 s"), "{text}");
         assert!(text.contains("10 lost (0.500 %) · 3 late · 1 twice · jitter 15.0 µs"), "{text}");
         let mut many = usual("9000", Direction::Down, 1);
         many.streams = vec![StreamFigures::default(); 40];

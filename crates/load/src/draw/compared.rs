@@ -2,6 +2,7 @@
 
 use super::bars::{Bar, bars};
 use super::ink::{Ink, Tone, wrap};
+use super::run::painted;
 use super::table::table;
 use super::units;
 use crate::models::{Comparison, Figures, Idle, Sample};
@@ -16,7 +17,8 @@ pub(crate) const IDLE: [&str; 6] =
 
 /// The whole comparison.
 pub fn comparison(all: &Comparison, columns: usize, ink: Ink) -> Vec<String> {
-    let mut lines = vec![ink.paint(Tone::Strong, &what(all)), ink.paint(Tone::Faint, &how(all))];
+    let mut lines = painted(&what(all), columns, Tone::Strong, ink);
+    lines.extend(painted(&how(all), columns, Tone::Faint, ink));
     for (title, of) in loads() {
         lines.push(String::new());
         lines.push(ink.paint(Tone::Strong, title));
@@ -40,18 +42,14 @@ pub fn comparison(all: &Comparison, columns: usize, ink: Ink) -> Vec<String> {
     lines
 }
 
-/// What was measured.
-pub(crate) fn what(all: &Comparison) -> String {
-    format!(
-        "{} under each model · {} connections × {}",
-        all.service,
-        units::whole(all.connections as u64),
-        units::memory(all.size as f64)
-    )
+/// What was measured, part by part.
+pub(crate) fn what(all: &Comparison) -> Vec<String> {
+    let (count, size) = (units::whole(all.connections as u64), units::memory(all.size as f64));
+    vec![format!("{} under each model", all.service), format!("{count} connections × {size}")]
 }
 
-/// How it was measured.
-pub(crate) fn how(all: &Comparison) -> String {
+/// How it was measured, part by part.
+pub(crate) fn how(all: &Comparison) -> Vec<String> {
     let cores = match all.pinned {
         Some((server, load)) => format!("server on core {server}, load on core {load}"),
         None => "server and load share the processors".into(),
@@ -61,8 +59,8 @@ pub(crate) fn how(all: &Comparison) -> String {
         1 => format!("one run of {span}"),
         rounds => format!("{rounds} × {span} in turn, medians"),
     };
-    let stopped = if all.stopped { " · stopped early" } else { "" };
-    format!("{cores} · {rounds} · closed loop{stopped}")
+    let stopped = all.stopped.then(|| "stopped early".to_owned());
+    [cores, rounds, "closed loop".into()].into_iter().chain(stopped).collect()
 }
 
 /// Takes the figures of one load.
@@ -177,6 +175,6 @@ pub(crate) mod tests {
         assert!(text.contains("take event"), "{text}");
         assert!(text.matches('█').count() > 100, "{text}");
         let early = comparison(&Comparison { stopped: true, ..usual() }, 80, Ink::Plain);
-        assert!(early[1].ends_with(" · stopped early"), "{}", early[1]);
+        assert_eq!(early[2], "stopped early", "{}", early[1]);
     }
 }

@@ -1,4 +1,6 @@
-//! Colours of the terminal, where they are wanted.
+//! Text for a terminal: colours where they are wanted, and how many columns it takes.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text is, which says how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,16 +46,15 @@ impl Ink {
     }
 }
 
-/// How many columns the text takes: escape sequences take none, any other character one.
+/// How many columns the text takes: escape sequences take none, and some letters two.
 pub fn width(text: &str) -> usize {
     let mut escaped = false;
-    text.chars()
-        .filter(|&letter| {
-            let shown = !escaped && letter != '\x1b';
-            escaped = letter == '\x1b' || (escaped && letter != 'm');
-            shown
-        })
-        .count()
+    let shown = |letter: &char| {
+        let shown = !escaped && *letter != '\x1b';
+        escaped = *letter == '\x1b' || (escaped && *letter != 'm');
+        shown
+    };
+    text.chars().filter(shown).collect::<String>().width()
 }
 
 /// The text with spaces up to that width, on its right.
@@ -71,22 +72,60 @@ pub fn fit(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
-    text.chars().take(columns.saturating_sub(1)).chain(std::iter::once('…')).collect()
+    let (first, _) = text.split_at(fitting(text, columns.saturating_sub(1)));
+    format!("{first}…")
 }
 
-/// A paragraph in lines of at most so many columns; only a word that is longer goes beyond.
+/// Up to which byte a text fits.
+fn fitting(text: &str, columns: usize) -> usize {
+    let mut wide = 0;
+    let beyond = text.char_indices().find(|(_, letter)| {
+        wide += letter.width().unwrap_or(0);
+        wide > columns
+    });
+    beyond.map_or(text.len(), |(at, _)| at)
+}
+
+/// A paragraph in lines of at most so many columns; a word that is longer is cut up.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if width(line) + 1 + width(word) <= columns => {
-                line.push(' ');
-                line.push_str(word);
+        add(&mut lines, " ", word, columns);
+        while let Some(line) = lines.last_mut().filter(|line| width(line) > columns) {
+            // A letter at least, however narrow it is.
+            let first = line.chars().next().map_or(0, char::len_utf8);
+            let rest = line.split_off(fitting(line, columns).max(first));
+            if rest.is_empty() {
+                break;
             }
-            _ => lines.push(word.to_owned()),
+            lines.push(rest);
         }
     }
     lines
+}
+
+/// Parts with ` · ` between them, in as few lines of so many columns as there have to be: a part stays
+/// whole, and only one that is longer than a line is cut at its end. For text without colours.
+pub fn parts(parts: &[String], columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for part in parts {
+        add(&mut lines, DOT, &fit(part, columns), columns);
+    }
+    lines
+}
+
+/// What stands between the parts of a line.
+pub const DOT: &str = " · ";
+
+/// Puts a text on the last line, or on a new one where that has no room for it.
+fn add(lines: &mut Vec<String>, between: &str, text: &str, columns: usize) {
+    match lines.last_mut() {
+        Some(line) if width(line) + width(between) + width(text) <= columns => {
+            line.push_str(between);
+            line.push_str(text);
+        }
+        _ => lines.push(text.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +141,13 @@ mod tests {
         assert_eq!(left(&red, 4), format!("{red}  "));
         assert_eq!(right("ab", 4), "  ab");
         assert_eq!(wrap("ab cd µµµµµ e", 5), ["ab cd", "µµµµµ", "e"]);
+        assert_eq!(wrap("a bcdefgh i", 3), ["a", "bcd", "efg", "h i"]);
+        assert_eq!(
+            (width("語"), wrap("語語", 1), fit("語語語", 4)),
+            (2, vec!["語".into(); 2], "語…".into())
+        );
+        let of = ["a".to_owned(), "b".into(), "cdefghi".into()];
+        assert_eq!(parts(&of, 6), ["a · b", "cdefg…"]);
         assert_eq!((fit("abcdef", 4), fit("abcd", 4)), ("abc…".into(), "abcd".into()));
     }
 }

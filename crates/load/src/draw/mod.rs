@@ -12,6 +12,8 @@ pub mod page;
 mod run;
 pub mod scale;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod units;
 
 pub use bulk::throughput;

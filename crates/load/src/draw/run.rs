@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ink::{Ink, Tone, fit, wrap};
+use super::ink::{Ink, Tone, parts, wrap};
 use super::latency::{marks, plot};
 use super::units;
 use crate::error::ErrorKind;
@@ -17,15 +17,14 @@ const EXAMPLES: usize = 2;
 
 /// The result: what was run, the rate, what failed, latencies.
 pub fn report(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
-    let mut lines = vec![
-        ink.paint(Tone::Strong, &fit(&what(&report.plan, report), columns)),
-        ink.paint(Tone::Faint, &pace(&report.plan)),
-        String::new(),
-        rate(report, ink),
-    ];
+    let mut lines = painted(&what(&report.plan, report), columns, Tone::Strong, ink);
+    lines
+        .extend(wrap(&pace(&report.plan), columns).iter().map(|line| ink.paint(Tone::Faint, line)));
+    lines.push(String::new());
+    lines.extend(rate(report, columns, ink));
     lines.extend(notes(report).iter().flat_map(|note| wrap(note, columns)));
     if let Some(datagrams) = &report.datagrams {
-        lines.push(fate(datagrams));
+        lines.extend(parts(&fate(datagrams), columns));
     }
     lines.extend(errors(&report.errors, &report.examples, columns, ink));
     lines.push(String::new());
@@ -34,21 +33,26 @@ pub fn report(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
     lines
 }
 
-/// What was run.
-pub(crate) fn what(plan: &Plan, report: &Report) -> String {
+/// Parts of a line, all in one tone.
+pub(super) fn painted(of: &[String], columns: usize, tone: Tone, ink: Ink) -> Vec<String> {
+    parts(of, columns).iter().map(|line| ink.paint(tone, line)).collect()
+}
+
+/// What was run, part by part.
+pub(crate) fn what(plan: &Plan, report: &Report) -> Vec<String> {
     let things = if plan.endpoint.transport().is_stream() { "connection" } else { "socket" };
     let many = if plan.connections == 1 { "" } else { "s" };
     let how = match plan.churn {
         true => "a connection a request".into(),
         false => format!("depth {}", plan.depth),
     };
-    format!(
-        "{} · {} {things}{many} × {} · {how} · {} s",
+    let (count, size) = (units::whole(plan.connections as u64), units::memory(plan.size as f64));
+    vec![
         sockeye_net::shown::line(&plan.endpoint.to_string()),
-        units::whole(plan.connections as u64),
-        units::memory(plan.size as f64),
-        units::digits(report.elapsed.as_secs_f64())
-    )
+        format!("{count} {things}{many} × {size}"),
+        how,
+        format!("{} s", units::digits(report.elapsed.as_secs_f64())),
+    ]
 }
 
 /// Which loop it was, and what latency means there.
@@ -62,20 +66,26 @@ pub(crate) fn pace(plan: &Plan) -> String {
     }
 }
 
-fn rate(report: &Report, ink: Ink) -> String {
+fn rate(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
     let seconds = report.elapsed.as_secs_f64().max(1e-9);
     let bytes = |bytes: u64| units::rate(bytes as f64 / seconds);
     let moved = match report.bytes_in == report.bytes_out {
         true => format!("{} each way", bytes(report.bytes_in)),
         false => format!("{} out, {} in", bytes(report.bytes_out), bytes(report.bytes_in)),
     };
-    let figure = ink.paint(Tone::Strong, &units::whole(report.rate().round() as u64));
+    let figure = units::whole(report.rate().round() as u64);
     let checked = checked(report.plan.verify);
-    let stopped = if report.stopped { " · stopped early" } else { "" };
-    format!(
-        "{figure} requests/s · {} answered{checked} · {moved}{stopped}",
-        units::whole(report.requests)
-    )
+    let mut told = vec![
+        format!("{figure} requests/s"),
+        format!("{} answered{checked}", units::whole(report.requests)),
+        moved,
+    ];
+    told.extend(report.stopped.then(|| "stopped early".to_owned()));
+    let mut lines = parts(&told, columns);
+    if let Some(rest) = lines.first().and_then(|line| line.strip_prefix(&figure)) {
+        lines[0] = format!("{}{rest}", ink.paint(Tone::Strong, &figure));
+    }
+    lines
 }
 
 pub(crate) fn checked(verify: Verify) -> &'static str {
@@ -111,19 +121,18 @@ pub(crate) fn notes(report: &Report) -> Vec<String> {
 /// How late the load may be, in nanoseconds, before it is told: a millisecond.
 const LATE: u64 = 1_000_000;
 
-/// What became of datagrams.
-pub(crate) fn fate(datagrams: &Datagrams) -> String {
+/// What became of datagrams, part by part.
+pub(crate) fn fate(datagrams: &Datagrams) -> Vec<String> {
     let Datagrams { sent, received, lost, duplicates, reordered, jitter } = *datagrams;
     let share = if sent > 0 { units::share(lost as f64 / sent as f64) } else { "–".into() };
-    format!(
-        "{} sent, {} came · {} lost ({share}) · {} late · {} twice · jitter {}",
-        units::short(sent as f64),
-        units::short(received as f64),
-        units::whole(lost),
-        units::whole(reordered),
-        units::whole(duplicates),
-        units::time(u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX))
-    )
+    let (sent, received) = (units::short(sent as f64), units::short(received as f64));
+    vec![
+        format!("{sent} sent, {received} came"),
+        format!("{} lost ({share})", units::whole(lost)),
+        format!("{} late", units::whole(reordered)),
+        format!("{} twice", units::whole(duplicates)),
+        format!("jitter {}", units::time(u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX))),
+    ]
 }
 
 /// Errors by kind, the most frequent first, and what the first ones said.

@@ -2,6 +2,7 @@
 
 use super::chart::{Beam, Line, comparison as beams, distribution, over_time, percentiles};
 use super::{Card, Chart, Page, Part};
+use crate::draw::ink::DOT;
 use crate::draw::latency::marks;
 use crate::draw::{bulk, compared, run, units};
 use crate::models::{Comparison, Figures};
@@ -18,15 +19,16 @@ pub struct Made {
 }
 
 impl Made {
-    fn page(self, title: &str, subtitle: String, parts: Vec<Part>) -> Page {
-        let made = self.when;
+    fn page(self, title: &str, subtitle: &[String], parts: Vec<Part>) -> Page {
+        let (made, subtitle) = (self.when, subtitle.join(DOT));
         Page { title: title.into(), subtitle, command: self.command, made, parts }
     }
 }
 
 /// The page of a run.
 pub fn report(report: &Report, made: Made) -> Page {
-    let subtitle = format!("{} · {}", run::what(&report.plan, report), run::pace(&report.plan));
+    let mut subtitle = run::what(&report.plan, report);
+    subtitle.push(run::pace(&report.plan));
     let marks = marks(&report.latency);
     let mark = |name: &str| marks.iter().find(|(mark, _)| *mark == name).map(|(_, value)| *value);
     let time = |name: &str| mark(name).map_or("–".into(), units::time);
@@ -44,7 +46,9 @@ pub fn report(report: &Report, made: Made) -> Page {
     ];
     let mut parts = vec![Part::Cards(cards)];
     parts.extend(run::notes(report).into_iter().map(Part::Text));
-    parts.extend(report.datagrams.as_ref().map(|datagrams| Part::Text(run::fate(datagrams))));
+    parts.extend(
+        report.datagrams.as_ref().map(|datagrams| Part::Text(run::fate(datagrams).join(DOT))),
+    );
     let charts = [distribution(&report.latency), percentiles(&report.latency)];
     let charts: Vec<Chart> = charts.into_iter().flatten().chain(series(report)).collect();
     parts.push(Part::Charts(charts));
@@ -71,7 +75,7 @@ pub fn report(report: &Report, made: Made) -> Page {
             rows.collect(),
         ));
     }
-    made.page("Load", subtitle, parts)
+    made.page("Load", &subtitle, parts)
 }
 
 /// The rate and latencies second by second. A last second that is hardly one is left out.
@@ -142,7 +146,7 @@ pub fn throughput(report: &ThroughputReport, made: Made) -> Page {
         charts.push(beams("Streams", "", &streams));
     }
     let subtitle = bulk::what(&report.plan, report);
-    made.page("Throughput", subtitle, vec![Part::Cards(cards), Part::Charts(charts)])
+    made.page("Throughput", &subtitle, vec![Part::Cards(cards), Part::Charts(charts)])
 }
 
 /// The page of a comparison.
@@ -203,7 +207,7 @@ pub fn comparison(all: &Comparison, made: Made) -> Page {
     }
     let rows = all.models.iter().map(compared::idle_row);
     parts.push(Part::Table(compared::silent(all), words(&compared::IDLE), rows.collect()));
-    made.page(&compared::what(all), compared::how(all), parts)
+    made.page(&compared::what(all).join(DOT), &compared::how(all), parts)
 }
 
 fn chart(
