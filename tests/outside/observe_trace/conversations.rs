@@ -107,6 +107,33 @@ fn ordinary_user() {
     });
 }
 
+/// O1, O2: whoever closes first, an ordinary user's arrows are what really happens: our FIN and its
+/// acknowledgement where the server closes first, whether it was read before our shutdown or after, and a
+/// reset where we close over what nobody has read.
+#[test]
+fn closes_of_an_ordinary_user() {
+    in_namespace("observe_trace::conversations::closes_of_an_ordinary_user", &["setpriv"], || {
+        let _server = serve("daytime").on("tcp://127.0.0.1:9013").start();
+        let last = as_nobody(&["9013", "--close", "last"]).exits(0);
+        let packets = last.packets();
+        assert!(packets.ends_with(&["< ACK 44/2 0".into()]), "{packets:#?}");
+        assert!(packets.contains(&"> FIN,ACK 1/44 0".into()), "{packets:#?}");
+        holds_time_wait(&last, "server");
+        let closing = last.verdict()["closing"].as_str();
+        assert!(matches!(closing, Some("three-packets" | "four-packets")), "{closing:?}");
+        for _ in 0..5 {
+            let half = as_nobody(&["9013"]).exits(0);
+            let waits = half.verdict()["time_wait"].as_array().unwrap();
+            assert_eq!(waits.len(), 1, "{:#?}", half.lines);
+            assert_eq!(half.verdict()["closed_first"], waits[0]["side"], "{:#?}", half.lines);
+            let first = as_nobody(&["9013", "--close", "first"]).exits(0);
+            assert!(first.of("time-wait").is_empty(), "{:#?}", first.lines);
+            let packets = first.packets();
+            assert!(packets[packets.len() - 1].starts_with("> RST"), "{packets:#?}");
+        }
+    });
+}
+
 /// O2: a page of an ordinary user says that its arrows were deduced, one of root that they were
 /// captured; a reader of standard output who has gone takes no file away (Q1).
 #[test]

@@ -202,7 +202,7 @@ impl Drawer {
         let ink = kind(step);
         let dropped = step.notes.iter().any(|note| matches!(note, Note::Copy(_) | Note::Stray));
         let mut out = self.arrow(step, &words::packet(step, segment), ink, dropped);
-        if segment.length > 0 {
+        if !segment.payload.is_empty() {
             let room = MIDDLE - 8;
             let said = words::payload(&segment.payload, segment.length, room);
             out += &self.middle(&said, Ink::Plain);

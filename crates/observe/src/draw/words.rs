@@ -300,7 +300,7 @@ fn closing(closing: Closing) -> String {
             format!("half: the {by} has ended its direction, the {} has not", by.other())
         }
         Closing::Unfinished { first } => {
-            format!("by both, the {first} first; not all packets of the close were seen")
+            format!("by both, the {first} first; not all packets of the close are known")
         }
         Closing::Closed { first, how } => format!("by the {first} first; {}", manner(first, how)),
         Closing::Reset { by, after_close: false } => {

@@ -8,6 +8,7 @@ use sockeye_limits as limits;
 use sockeye_net::{Address, Endpoint, Transport};
 
 use super::client::{Client, Talked};
+use super::ending::Ending;
 use super::log::Log;
 use super::{How, Plan, TraceError, Traced, deduce, ending};
 use crate::capture::{Capture, CaptureError, Captured, Protocol, Watch};
@@ -47,7 +48,7 @@ struct Seen {
     talked: Talked,
     packets: Vec<Captured>,
     missed: u64,
-    ending: Vec<Event>,
+    ending: Ending,
 }
 
 impl Attempt<'_> {
@@ -56,7 +57,7 @@ impl Attempt<'_> {
         let Address::Inet(target) = *self.address else {
             let log = self.log.clone().unwrap_or_else(|| Arc::new(Log::start()));
             let talked = self.client(&log).talk(self.address, |_| {});
-            let seen = Seen { talked, packets: Vec::new(), missed: 0, ending: Vec::new() };
+            let seen = Seen { talked, packets: Vec::new(), missed: 0, ending: Ending::default() };
             return Ok(self.tell(&log, How::Unix, seen, unspecified(None)));
         };
         let protocol = match self.at.transport() {
@@ -87,7 +88,7 @@ impl Attempt<'_> {
         }
         let ending = match (protocol, talked.local) {
             (Protocol::Tcp, Some(client)) => ending::watch(client, target, &log),
-            _ => Vec::new(),
+            _ => Ending::default(),
         };
         let lost = capture.map_or(0, Capture::finish);
         let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
@@ -107,7 +108,7 @@ impl Attempt<'_> {
         events.extend(calls.iter().flat_map(|call| call.events()).map(|event| (event, None)));
         if matches!(how, How::Calls(_)) {
             let deduced = match self.at.transport() {
-                Transport::Tcp => deduce::segments(&calls, client, server),
+                Transport::Tcp => deduce::segments(&calls, client, server, seen.ending.gone),
                 _ => deduce::datagrams(&calls, client, server),
             };
             events.extend(deduced.into_iter().map(|event| (event, None)));
@@ -125,7 +126,7 @@ impl Attempt<'_> {
             let (time, count) = (log.now(), seen.missed);
             events.push((Event::Missed { time, count }, None));
         }
-        events.extend(seen.ending.into_iter().map(|event| (event, None)));
+        events.extend(seen.ending.events.into_iter().map(|event| (event, None)));
 
         let mut history = match self.at.transport() {
             Transport::Tcp => History::new(client, server),

@@ -2,7 +2,8 @@
 //!
 //! A call that succeeded proves what TCP did for it (RFC 9293, section 3.10): connect a handshake,
 //! recv of nothing a FIN. When exactly, and how bytes were cut into segments, nobody tells; what the
-//! kernel counts (TCP_INFO) tells whether the peer's FIN came with an acknowledgement of its own.
+//! kernel counts (TCP_INFO) tells whether the peer's FIN came with an acknowledgement of its own, its
+//! state who closed first, and whether our socket is gone afterwards what became of our FIN.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,11 +26,21 @@ struct Ends {
     end_acked: bool,
     /// Whether the connection was reset.
     reset: bool,
+    /// How much of what came has been read.
+    read: u64,
+    /// So many recv(2) bring what was drawn already.
+    drawn: usize,
     segments: Vec<Segment>,
 }
 
-/// The packets of a TCP client's calls, each at the time of its call.
-pub(crate) fn segments(records: &[Record], client: SocketAddr, server: SocketAddr) -> Vec<Event> {
+/// The packets of a TCP client's calls, each at the time of its call. `gone` says that the kernel has
+/// no socket of ours any more, in whatever state.
+pub(crate) fn segments(
+    records: &[Record],
+    client: SocketAddr,
+    server: SocketAddr,
+    gone: bool,
+) -> Vec<Event> {
     let mut ends = Ends {
         client,
         server,
@@ -39,12 +50,17 @@ pub(crate) fn segments(records: &[Record], client: SocketAddr, server: SocketAdd
         they_ended: false,
         end_acked: false,
         reset: false,
+        read: 0,
+        drawn: 0,
         segments: Vec::new(),
     };
-    for (n, record) in records.iter().enumerate() {
-        if record.side == Side::Client {
-            ends.take(record, &records[..n]);
-        }
+    let ours = records.iter().filter(|record| record.side == Side::Client).cloned();
+    let ours: Vec<Record> = ours.collect();
+    for (n, record) in ours.iter().enumerate() {
+        ends.take(record, &ours[..n], &ours[n + 1..]);
+    }
+    if let Some(last) = ours.last().filter(|last| gone && last.name == "close") {
+        ends.nothing_is_left(last.ended);
     }
     ends.segments.into_iter().map(Event::Segment).collect()
 }
@@ -79,7 +95,7 @@ pub(crate) fn datagrams(records: &[Record], client: SocketAddr, server: SocketAd
 }
 
 impl Ends {
-    fn take(&mut self, record: &Record, before: &[Record]) {
+    fn take(&mut self, record: &Record, before: &[Record], after: &[Record]) {
         // What came, came just before the call returned with it.
         let (began, ended) = (record.began, just_before(record.ended));
         match (record.name, &record.result) {
@@ -89,20 +105,30 @@ impl Ends {
                 self.carries(&record.data);
             }
             ("recv", Ok(0)) => self.their_end(ended, before, record),
+            ("recv", Ok(_)) if self.drawn > 0 => self.drawn -= 1,
             ("recv", Ok(bytes)) => {
-                self.theirs(ended, Flags::PSH | Flags::ACK, len(*bytes));
-                self.carries(&record.data);
+                self.their_data(ended, *bytes, &record.data);
                 self.ours(ended, Flags::ACK, 0);
             }
             (_, Err(text)) if text.starts_with("ECONNRESET") => {
                 self.theirs(ended, Flags::RST | Flags::ACK, 0);
                 self.reset = true;
             }
-            ("shutdown", Ok(_)) if !self.reset => self.our_end(began),
+            ("shutdown", Ok(_)) if !self.reset => {
+                if record.info.is_some_and(|info| matches!(info.state, CLOSED | LAST_ACK)) {
+                    self.they_were_first(began, record, after);
+                }
+                self.our_end(began);
+            }
             ("close", Ok(_)) if !self.reset => {
-                let lingers = before.last().is_some_and(|last| last.name == "setsockopt");
-                if lingers {
+                let last = before.last();
+                let unread = last.map_or(0, |last| self.unread(last));
+                if unread > 0 {
+                    self.their_data(began, unread, &[]);
+                }
+                if unread > 0 || last.is_some_and(|last| last.name == "setsockopt") {
                     self.ours(began, Flags::RST | Flags::ACK, 0);
+                    self.reset = true;
                 } else {
                     self.our_end(began);
                 }
@@ -164,6 +190,68 @@ impl Ends {
         self.end_acked = self.ended;
         if self.ended || acknowledged_alone(before, record) {
             self.ours(time, Flags::ACK, 0);
+        }
+    }
+
+    fn their_data(&mut self, time: Duration, bytes: u64, data: &[u8]) {
+        self.theirs(time, Flags::PSH | Flags::ACK, len(bytes));
+        self.carries(data);
+        self.read = self.read.saturating_add(bytes);
+    }
+
+    /// What the kernel has for us and nobody has read: a close then is a reset (RFC 2525, section 2.17).
+    fn unread(&self, last: &Record) -> u64 {
+        let Some(info) = last.info else { return 0 };
+        // Their FIN counts as a byte.
+        let end = u64::from(matches!(info.state, CLOSE_WAIT | LAST_ACK | CLOSING | CLOSED));
+        info.bytes_received.saturating_sub(end).saturating_sub(self.read)
+    }
+
+    /// By the time of our shutdown(2) their FIN had come, and all before it, which is read only
+    /// afterwards. What the kernel counts more than it can have acknowledged with something else were
+    /// acknowledgements alone.
+    fn they_were_first(&mut self, time: Duration, record: &Record, after: &[Record]) {
+        if std::mem::replace(&mut self.they_ended, true) {
+            return;
+        }
+        let mut alone = record.info.map_or(0, |info| {
+            let syn_and_fin = 2;
+            let out = info.segments_out.saturating_sub(info.data_segments_out);
+            out.saturating_sub(syn_and_fin).saturating_sub(self.acknowledgements())
+        });
+        let mut acknowledge = |ends: &mut Ends| {
+            if alone > 0 {
+                alone -= 1;
+                ends.ours(time, Flags::ACK, 0);
+            }
+        };
+        for record in after.iter().take_while(|record| record.name == "recv") {
+            let Ok(bytes @ 1..) = record.result else { break };
+            self.their_data(time, bytes, &record.data);
+            self.drawn += 1;
+            acknowledge(self);
+        }
+        self.theirs(time, Flags::FIN | Flags::ACK, 0);
+        self.received = self.received.wrapping_add(1);
+        acknowledge(self);
+    }
+
+    /// How many acknowledgements alone were drawn of ours.
+    fn acknowledgements(&self) -> u32 {
+        let alone = |segment: &&Segment| {
+            segment.from == self.client && segment.flags == Flags::ACK && segment.length == 0
+        };
+        u32::try_from(self.segments.iter().filter(alone).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Our socket is gone after our close(2). Who closes second is gone once its FIN is acknowledged; who
+    /// closes first would wait in TIME-WAIT or for the peer's FIN, unless data came for the closed
+    /// socket, which a reset answers.
+    fn nothing_is_left(&mut self, time: Duration) {
+        match (self.ended && !self.reset, self.they_ended) {
+            (true, true) => self.last_ack(time),
+            (true, false) => self.ours(time, Flags::RST, 0),
+            (false, _) => {}
         }
     }
 
@@ -235,6 +323,12 @@ fn acknowledged_alone(before: &[Record], record: &Record) -> bool {
     }
 }
 
+/// States as TCP_INFO has them (net/tcp_states.h).
+const CLOSED: u8 = 7;
+const CLOSE_WAIT: u8 = 8;
+const LAST_ACK: u8 = 9;
+const CLOSING: u8 = 11;
+
 fn just_before(time: Duration) -> Duration {
     time.saturating_sub(Duration::from_nanos(1))
 }
@@ -244,114 +338,4 @@ fn len(bytes: u64) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use sockeye_net::sys::tcp_info::TcpInfo;
-
-    use super::*;
-
-    fn record(name: &'static str, result: Result<u64, &str>) -> Record {
-        Record {
-            began: Duration::ZERO,
-            ended: Duration::from_millis(1),
-            side: Side::Client,
-            name,
-            text: String::new(),
-            result: result.map_err(str::to_owned),
-            info: None,
-            data: Vec::new(),
-        }
-    }
-
-    fn drawn(records: &[Record]) -> Vec<String> {
-        let (client, server) = ("127.0.0.1:5".parse().unwrap(), "127.0.0.1:9".parse().unwrap());
-        let told = segments(records, client, server);
-        let line = |event: &Event| {
-            let Event::Segment(s) = event else { panic!("only segments: {event:?}") };
-            let by = if s.from == client { '>' } else { '<' };
-            format!("{by} {} {}/{} {}", s.flags, s.seq, s.ack, s.length)
-        };
-        told.iter().map(line).collect()
-    }
-
-    /// O2: a conversation's calls, as the packets that they prove.
-    #[test]
-    fn conversation() {
-        let records = [
-            record("socket", Ok(0)),
-            record("connect", Ok(0)),
-            record("send", Ok(5)),
-            record("recv", Ok(5)),
-            record("shutdown", Ok(0)),
-            record("recv", Ok(0)),
-            record("close", Ok(0)),
-        ];
-        assert_eq!(
-            drawn(&records),
-            [
-                "> SYN 0/0 0",
-                "< SYN,ACK 0/1 0",
-                "> ACK 1/1 0",
-                "> PSH,ACK 1/1 5",
-                "< PSH,ACK 1/6 5",
-                "> ACK 6/6 0",
-                "> FIN,ACK 6/6 0",
-                "< FIN,ACK 6/7 0",
-                "> ACK 7/7 0",
-            ]
-        );
-    }
-
-    /// O2: a server that ends first: its FIN is one, however often recv(2) says so, and our own is
-    /// acknowledged at last.
-    #[test]
-    fn server_first() {
-        let mut records = vec![
-            record("connect", Ok(0)),
-            record("recv", Ok(5)),
-            record("recv", Ok(0)),
-            record("shutdown", Ok(0)),
-            record("recv", Ok(0)),
-            record("recv", Ok(0)),
-            record("close", Ok(0)),
-        ];
-        let end = ["< FIN,ACK 6/1 0", "> ACK 1/7 0", "> FIN,ACK 1/7 0", "< ACK 7/2 0"];
-        assert_eq!(drawn(&records)[5..], end);
-        // Where the kernel counts no packet for it, the acknowledgement rides with our FIN.
-        records.iter_mut().for_each(|record| record.info = Some(TcpInfo::default()));
-        let end = ["< FIN,ACK 6/1 0", "> FIN,ACK 1/7 0", "< ACK 7/2 0"];
-        assert_eq!(drawn(&records)[5..], end);
-    }
-
-    /// O2, C4: of datagrams each call is one; a refusal is what ICMP said of the port.
-    #[test]
-    fn datagrams_of_calls() {
-        let (client, server) = ("127.0.0.1:5".parse().unwrap(), "127.0.0.1:9".parse().unwrap());
-        let records = [
-            record("socket", Ok(0)),
-            record("send", Ok(3)),
-            record("recv", Ok(0)),
-            record("recv", Err("ECONNREFUSED: Connection refused")),
-        ];
-        let told = datagrams(&records, client, server);
-        let [Event::Datagram(sent), Event::Datagram(came), Event::Unreachable(error)] = &told[..]
-        else {
-            panic!("{told:?}")
-        };
-        assert_eq!((sent.from, sent.length, came.from, came.length), (client, 3, server, 0));
-        assert_eq!((error.about_to, error.reason), (server, Reason::Port));
-    }
-
-    /// O2: a refusal is a RST; a reset in the middle ends everything.
-    #[test]
-    fn failures() {
-        let refused = [record("connect", Err("ECONNREFUSED: Connection refused"))];
-        assert_eq!(drawn(&refused), ["> SYN 0/0 0", "< RST,ACK 0/1 0"]);
-        assert!(drawn(&[record("connect", Err("ENETUNREACH: no"))]).is_empty());
-        let reset = [
-            record("connect", Ok(0)),
-            record("recv", Err("ECONNRESET: Connection reset by peer")),
-            record("close", Ok(0)),
-        ];
-        assert_eq!(drawn(&reset).last().unwrap(), "< RST,ACK 1/1 0");
-    }
-}
+mod tests;
