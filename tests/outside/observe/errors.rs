@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use socket2::{Domain, Socket, Type};
 
-use super::{closed_by_server, plain_listener, wait_time_wait};
+use super::{closed_by_server, one, plain_listener, ports, wait_time_wait};
 use crate::harness::namespace::in_namespace;
 use crate::harness::process::{run_command, tool};
 use crate::harness::{BINARY, clean, run, serve};
@@ -65,6 +65,28 @@ fn row_22_open_connection() {
         let open = line(&["serve", "upper", "9000"]);
         assert!(open.contains("a connection of") && open.contains("ESTABLISHED"), "{open}");
         assert!(open.contains(&format!("pid {}", std::process::id())), "{open}");
+    });
+}
+
+/// O4, fault 22: a socket that is bound and does not listen is in the way too, and named with its owner,
+/// as is one that holds an abstract Unix name.
+#[test]
+fn row_22_bound_only() {
+    in_namespace("observe::errors::row_22_bound_only", &[], || {
+        let us = format!("(pid {}) has it (bound, not listening)", std::process::id());
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([0, 0, 0, 0], 9000)).into()).unwrap();
+        let bound = line(&["serve", "upper", "9000"]);
+        assert!(bound.contains(&format!("{us} on 0.0.0.0:9000, which covers")), "{bound}");
+        assert!(bound.contains(&format!("kill {}", std::process::id())), "{bound}");
+        assert_eq!(one(&ports(&["9000"]), "BOUND")["local"], "0.0.0.0:9000");
+        drop(socket);
+        serve("upper").on("tcp://127.0.0.1:9000").start().assert_serves();
+
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.bind(&socket2::SockAddr::unix("\0sockeye-bound").unwrap()).unwrap();
+        let bound = line(&["serve", "upper", "unix:@sockeye-bound"]);
+        assert!(bound.contains(&us), "{bound}");
     });
 }
 

@@ -196,6 +196,20 @@ fn private_network() {
     holds_time_wait(&daytime, "server");
 }
 
+/// O2: with a server of our own a short `--timeout` is the client's alone: the server is there until the
+/// client has come, also where it takes longer than that until packets are seen; nothing is refused.
+#[test]
+fn private_network_in_a_hurry() {
+    if !needs_root() {
+        return;
+    }
+    for _ in 0..10 {
+        let told = trace(&["--timeout", "1ms"]);
+        assert_ne!(told.verdict()["opening"], "refused", "{:#?}", told.lines);
+        assert!(!told.output.stderr.contains("refused"), "{}", told.output.stderr);
+    }
+}
+
 /// O2: where user namespaces are forbidden, what forbids them is named.
 #[test]
 fn no_private_network() {

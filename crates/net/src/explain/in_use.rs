@@ -106,8 +106,8 @@ impl InTheWay {
             ),
             InTheWay::Closed { count, time_wait, state } => closed(*count, *time_wait, state),
             InTheWay::NoPort => return reach::no_port_to_bind(),
-            InTheWay::Unseen => "a socket has it whose owner the system does not show us (another \
-                                 user's, another namespace's, or bound but not listening)"
+            InTheWay::Unseen => "a socket has it that the system does not show us: it has gone by \
+                                 now, or it is bound and does not listen, which Linux shows since 6.8"
                 .into(),
         };
         let remedy = match self {

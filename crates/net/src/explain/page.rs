@@ -7,7 +7,7 @@ use super::Explained;
 use super::in_use::{InTheWay, Place};
 use super::reach::{self, Ports};
 use super::table::{CASES, Case, During, On};
-use crate::sys::holder::Owner;
+use crate::sys::holder::{BOUND_ONLY, Owner};
 
 const HEAD: &str = "\
 # What errors say
@@ -82,6 +82,10 @@ fn in_use() -> Vec<(&'static str, Explained)> {
         ("a live server", InTheWay::Live { owner: owner(), verb, place: same.clone() }),
         ("one on the wildcard", InTheWay::Live { owner: owner(), verb, place: wild }),
         ("one on a specific address", InTheWay::Live { owner: owner(), verb, place: specific }),
+        (
+            "one that does not listen",
+            InTheWay::Live { owner: owner(), verb: BOUND_ONLY, place: same.clone() },
+        ),
         ("another user's", InTheWay::Hidden { uid: Some(33), verb, place: same.clone() }),
         ("this same program", InTheWay::Ourselves { verb, place: same }),
         ("an open connection", InTheWay::Connection { owner: Some(owner()), state: "ESTABLISHED" }),

@@ -1,4 +1,5 @@
-//! Who holds an address: the kernel's socket tables in /proc/net, and whose descriptors they are.
+//! Who holds an address: the kernel's socket tables in /proc/net and what these leave out, and whose
+//! descriptors they are.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::Duration;
 
+use super::bound;
 use crate::endpoint::{Endpoint, Host, UnixName};
 
 /// One socket that is in the way of an address.
@@ -15,7 +17,8 @@ use crate::endpoint::{Endpoint, Host, UnixName};
 pub struct Holder {
     /// Its own address, as a user reads it.
     pub local: String,
-    /// Its state by RFC 9293's names; `LISTEN`, `TIME-WAIT`, … or `bound` for datagrams.
+    /// Its state by RFC 9293's names; `LISTEN`, `TIME-WAIT`, … or `bound` for datagrams, and `BOUND` for
+    /// a stream that neither listens nor is connected.
     pub state: &'static str,
     /// The number of the user who made it, where the table says so.
     pub uid: Option<u32>,
@@ -39,14 +42,18 @@ pub struct Owner {
 }
 
 impl Holder {
-    /// True for a socket that receives; false for one that only waits out its end.
+    /// True for a socket that receives, or may at any time; false for a connection.
     pub fn is_live(&self) -> bool {
-        matches!(self.state, "LISTEN" | "bound")
+        matches!(self.state, "LISTEN" | "bound" | BOUND)
     }
 
     /// What it does there.
     pub(crate) fn verb(&self) -> &'static str {
-        if self.state == "LISTEN" { "listens there" } else { "has it" }
+        match self.state {
+            "LISTEN" => "listens there",
+            BOUND => BOUND_ONLY,
+            _ => "has it",
+        }
     }
 
     /// True where it holds another address than the wanted one.
@@ -75,7 +82,8 @@ pub fn of(endpoint: &Endpoint) -> Vec<Holder> {
         Endpoint::Udp(at) => inet(&at.host, at.port, &["udp", "udp6"]),
         Endpoint::Unix(name) | Endpoint::Unixgram(name) => unix(name),
     };
-    found.sort_by_key(|holder| !holder.0.is_live());
+    // A listener is in the way of more than a socket that is only bound.
+    found.sort_by_key(|(holder, _)| (!holder.is_live(), holder.state == BOUND));
     found
         .into_iter()
         .map(|(holder, inode)| Holder {
@@ -168,7 +176,8 @@ fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
 /// True where the kernel's table has a socket that receives at that path, as it was written or from
 /// the root.
 pub(crate) fn has_unix(path: &Path) -> bool {
-    !unix(&UnixName::Path(path.to_owned())).is_empty()
+    let holders = unix(&UnixName::Path(path.to_owned()));
+    holders.iter().any(|(holder, _)| holder.state != BOUND)
 }
 
 /// The name of a program by its process number, of foreign origin.
@@ -177,25 +186,36 @@ pub fn program(pid: u32) -> String {
     String::from_utf8_lossy(&comm).trim_end().to_owned()
 }
 
+/// What is said of a stream that is bound and does nothing.
+pub(crate) const BOUND_ONLY: &str = "has it (bound, not listening)";
+
+/// The state of such a stream.
+const BOUND: &str = "BOUND";
+
 const LISTEN: u8 = 10;
 const TIME_WAIT: u8 = 6;
 
 fn inet(host: &Host, port: u16, tables: &[&str]) -> Vec<(Holder, u64)> {
     let wanted = literal(host);
     let datagram = tables.contains(&"udp");
-    rows(tables)
-        .into_iter()
-        .filter(|row| row.local.port() == port && meets(wanted, row.local.ip()))
-        .map(|row| {
-            let covers_more =
-                row.local.ip().is_unspecified() && wanted.is_some_and(|ip| !ip.is_unspecified());
-            let state = if datagram { "bound" } else { state_name(row.state) };
-            let local = row.local.to_string();
-            let remaining = (!datagram && row.state == TIME_WAIT).then_some(row.timer);
-            let (uid, open) = (Some(row.uid), row.inode != 0);
-            (Holder { local, state, uid, owner: None, open, remaining, covers_more }, row.inode)
-        })
-        .collect()
+    let holder = |local: SocketAddr, state, uid, inode: u64, remaining| {
+        let covers_more =
+            local.ip().is_unspecified() && wanted.is_some_and(|ip| !ip.is_unspecified());
+        let (uid, open, local) = (Some(uid), inode != 0, local.to_string());
+        (Holder { local, state, uid, owner: None, open, remaining, covers_more }, inode)
+    };
+    let in_the_way = |local: SocketAddr| local.port() == port && meets(wanted, local.ip());
+    let rows = rows(tables).into_iter().filter(|row| in_the_way(row.local)).map(|row| {
+        let state = if datagram { "bound" } else { state_name(row.state) };
+        let remaining = (!datagram && row.state == TIME_WAIT).then_some(row.timer);
+        holder(row.local, state, row.uid, row.inode, remaining)
+    });
+    let mut found: Vec<_> = rows.collect();
+    if !datagram {
+        let bound = bound::at(port).into_iter().filter(|bound| in_the_way(bound.local));
+        found.extend(bound.map(|bound| holder(bound.local, BOUND, bound.uid, bound.inode, None)));
+    }
+    found
 }
 
 /// The address itself; a name may mean any.
@@ -294,9 +314,7 @@ fn unix(name: &UnixName) -> Vec<(Holder, u64)> {
         .filter_map(|line| {
             spellings.iter().find_map(|wanted| Some((wanted, unix_row(line, wanted)?)))
         })
-        .map(|(wanted, (flags, inode))| {
-            // __SO_ACCEPTCON: a listening stream; else a datagram socket that has the name.
-            let state = if flags & 0x10000 != 0 { "LISTEN" } else { "bound" };
+        .map(|(wanted, (state, inode))| {
             let local = String::from_utf8_lossy(wanted).into_owned();
             let (owner, remaining) = (None, None);
             let open = inode != 0;
@@ -305,15 +323,23 @@ fn unix(name: &UnixName) -> Vec<(Holder, u64)> {
         .collect()
 }
 
-/// Flags and inode of the row with that name: `Num RefCount Protocol Flags Type St Inode Path`.
-fn unix_row(line: &[u8], wanted: &[u8]) -> Option<(u32, u64)> {
+/// State and inode of the row with that name: `Num RefCount Protocol Flags Type St Inode Path`. None
+/// for a connection: it bears its listener's name and does not hold it.
+fn unix_row(line: &[u8], wanted: &[u8]) -> Option<(&'static str, u64)> {
     let before = line.strip_suffix(wanted)?.strip_suffix(b" ")?;
     let before = std::str::from_utf8(before).ok()?;
     let fields: Vec<&str> = before.split_ascii_whitespace().collect();
-    let [_, _, _, flags, kind, _, inode] = fields[..] else { return None };
-    let flags = u32::from_str_radix(flags, 16).ok()?;
-    let listens_or_datagram = flags & 0x10000 != 0 || kind == "0002";
-    if listens_or_datagram { Some((flags, inode.parse().ok()?)) } else { None }
+    let [_, _, _, flags, kind, state, inode] = fields[..] else { return None };
+    // __SO_ACCEPTCON: a listening stream.
+    let listens = u32::from_str_radix(flags, 16).ok()? & 0x10000 != 0;
+    let state = match (listens, kind, state) {
+        (true, _, _) => "LISTEN",
+        (false, "0002", _) => "bound",
+        // SS_UNCONNECTED.
+        (false, _, "01") => BOUND,
+        _ => return None,
+    };
+    Some((state, inode.parse().ok()?))
 }
 
 /// The first process that has the socket of that inode open.
@@ -368,7 +394,10 @@ mod tests {
     #[test]
     fn unix_rows() {
         let line = b"0000000000000000: 00000002 00000000 00010000 0001 01 4711 /tmp/a b";
-        assert_eq!(unix_row(line, b"/tmp/a b"), Some((0x10000, 4711)));
+        assert_eq!(unix_row(line, b"/tmp/a b"), Some(("LISTEN", 4711)));
+        let row = |rest: &str| unix_row(format!("0: 2 0 00000000 {rest} 7 @a").as_bytes(), b"@a");
+        assert_eq!([row("0001 01"), row("0002 01")], [Some((BOUND, 7)), Some(("bound", 7))]);
+        assert_eq!(row("0001 03"), None);
         assert_eq!(unix_row(line, b"b"), None);
         assert_eq!(unix_row(line, b"/tmp/c"), None);
     }

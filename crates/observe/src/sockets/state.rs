@@ -73,7 +73,8 @@ impl State {
     pub(crate) fn from_number(protocol: Protocol, number: u8) -> State {
         match (protocol, number) {
             (_, 1) => State::Established,
-            (Protocol::Udp, 7) | (Protocol::Tcp, 13) => State::Bound,
+            // TCP_CLOSE: of TCP only those are in the table that have an address (Linux 6.8).
+            (_, 7) => State::Bound,
             (Protocol::Udp, _) => State::Closed,
             (Protocol::Tcp, 2) => State::SynSent,
             (Protocol::Tcp, 3 | 12) => State::SynReceived,

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use sockeye_limits as limits;
-use sockeye_net::{Address, Endpoint, Transport};
+use sockeye_net::{Address, Endpoint, Operation, Transport};
 
 use super::client::{Client, Talked};
 use super::ending::Ending;
 use super::log::Log;
+use super::server::Serving;
 use super::{How, Plan, TraceError, Traced, deduce, ending};
 use crate::capture::{Capture, CaptureError, Captured, Protocol, Watch};
 use crate::history::{Event, History};
@@ -52,8 +52,8 @@ struct Seen {
 }
 
 impl Attempt<'_> {
-    /// Talks, with `server` as the thread of a server of our own.
-    pub(super) fn make(self, server: Option<JoinHandle<()>>) -> Result<Traced, TraceError> {
+    /// Talks, with `server` as a server of our own.
+    pub(super) fn make(self, server: Option<Serving>) -> Result<Traced, TraceError> {
         let Address::Inet(target) = *self.address else {
             let log = self.log.clone().unwrap_or_else(|| Arc::new(Log::start()));
             let talked = self.client(&log).talk(self.address, |_| {});
@@ -83,8 +83,10 @@ impl Attempt<'_> {
             }
         });
         if let Some(server) = server {
-            // A server that panicked has said so.
-            let _ = server.join();
+            let failed = talked.error.as_ref().map(|error| error.operation);
+            let came =
+                !matches!(failed, Some(Operation::Socket | Operation::Bind | Operation::Connect));
+            server.end(came && protocol == Protocol::Tcp);
         }
         let ending = match (protocol, talked.local) {
             (Protocol::Tcp, Some(client)) => ending::watch(client, target, &log),

@@ -151,9 +151,8 @@ pub fn trace_own(plan: &Plan, service: Box<dyn Answer>) -> Result<Traced, TraceE
     let server = listening.map_err(failed)?;
     let address = Address::Inet(server.at);
     let at = address.to_endpoint(spoken(plan.endpoint.transport()));
-    let thread = server.serve(service).map_err(failed)?;
-    let one =
-        Attempt { plan, at, address: &address, log: Some(log) }.make(stream.then_some(thread))?;
+    let serving = server.serve(service).map_err(failed)?;
+    let one = Attempt { plan, at, address: &address, log: Some(log) }.make(Some(serving))?;
     // Where even here no packet can be seen, it stays what calls prove.
     let how = match one.how {
         How::Packets => How::Private,

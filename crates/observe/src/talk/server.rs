@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -41,9 +42,42 @@ pub enum Then {
 pub(crate) struct Server {
     /// Where.
     pub(crate) at: SocketAddr,
-    socket: Socket,
+    socket: Arc<Socket>,
     log: Arc<Log>,
     patience: Duration,
+    over: Arc<AtomicBool>,
+}
+
+/// A server that serves, on a thread of its own. It waits for its client as long as that may come,
+/// however short the client's own patience is: to watch packets takes time before the first.
+pub(crate) struct Serving {
+    socket: Arc<Socket>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Serving {
+    /// The client is done. One that has `connected` is served to its end; for another nobody waits.
+    pub(crate) fn end(mut self, connected: bool) {
+        self.finish(connected);
+    }
+
+    fn finish(&mut self, connected: bool) {
+        let Some(thread) = self.thread.take() else { return };
+        if !connected {
+            self.over.store(true, Ordering::Release);
+            // Wakes whoever waits at the socket; what it returns does not matter (ENOTCONN of UDP).
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        // A server that panicked has said so.
+        let _ = thread.join();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.finish(false);
+    }
 }
 
 impl Server {
@@ -68,23 +102,34 @@ impl Server {
         }
         let bound = socket.local_addr()?.as_socket();
         let at = bound.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Server { at, socket, log: Arc::clone(log), patience })
+        // A client that gives up closes, and that ends its server; this is for nothing else.
+        let patience = patience.max(limits::CONNECT_TIMEOUT);
+        let (socket, over) = (Arc::new(socket), Arc::default());
+        Ok(Server { at, socket, log: Arc::clone(log), patience, over })
     }
 
     /// Serves one connection (or datagrams until the client ends) on a thread of its own.
-    pub(crate) fn serve(self, mut service: Box<dyn Answer>) -> io::Result<JoinHandle<()>> {
+    pub(crate) fn serve(self, mut service: Box<dyn Answer>) -> io::Result<Serving> {
         let stream = self.socket.r#type()? == Type::STREAM;
-        std::thread::Builder::new().name("server".into()).spawn(move || {
+        let (socket, over) = (Arc::clone(&self.socket), Arc::clone(&self.over));
+        let thread = std::thread::Builder::new().name("server".into()).spawn(move || {
             // What goes wrong here is in the log, and the client sees it as well.
             let _ = match stream {
                 true => self.stream(service.as_mut()),
                 false => self.datagrams(service.as_mut()),
             };
-        })
+        })?;
+        Ok(Serving { socket, over, thread: Some(thread) })
+    }
+
+    /// Waits until somebody comes; false where nobody will.
+    fn wait(&self) -> io::Result<bool> {
+        sys::wait_readable(&*self.socket, None)?;
+        Ok(!self.over.load(Ordering::Acquire))
     }
 
     fn stream(&self, service: &mut dyn Answer) -> io::Result<()> {
-        if !sys::wait_readable(&self.socket, Some(self.patience))? {
+        if !self.wait()? {
             return Ok(());
         }
         let accept = || self.socket.accept();
@@ -142,14 +187,14 @@ impl Server {
         Ok(())
     }
 
-    /// Answers datagrams until none comes for a while.
+    /// Answers datagrams until the client is done.
     fn datagrams(&self, service: &mut dyn Answer) -> io::Result<()> {
         let mut buffer = vec![0; limits::TRACE_READ];
-        while sys::wait_readable(&self.socket, Some(limits::TRACE_ANSWER_TIME))? {
+        while self.wait()? {
             let mut from = None;
             let recv = || {
                 let (n, _, source) = rustix::net::recvfrom(
-                    &self.socket,
+                    &*self.socket,
                     &mut buffer[..],
                     rustix::net::RecvFlags::empty(),
                 )?;
@@ -167,5 +212,65 @@ impl Server {
             self.log.call(Side::Server, "sendto", text, |n| *n, send)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpStream, UdpSocket};
+
+    use super::*;
+
+    /// Says back what it hears.
+    struct Echo;
+
+    impl Answer for Echo {
+        fn open(&mut self) -> (Vec<u8>, Then) {
+            (Vec::new(), Then::Wait)
+        }
+
+        fn answer(&mut self, input: &mut [u8]) -> (Vec<u8>, Then) {
+            (input.to_vec(), Then::Wait)
+        }
+
+        fn datagram(&mut self, input: &mut [u8]) -> Vec<u8> {
+            input.to_vec()
+        }
+
+        fn finish(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    fn serving(stream: bool) -> (SocketAddr, Serving) {
+        let server = Server::listen(&Arc::new(Log::start()), stream, 0, Duration::ZERO).unwrap();
+        (server.at, server.serve(Box::new(Echo)).unwrap())
+    }
+
+    /// O2: a client without any patience finds the server all the same, and the server ends with it.
+    #[test]
+    fn waits_for_its_client() {
+        let (at, server) = serving(true);
+        let mut client = TcpStream::connect(at).unwrap();
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut [0; 5]).unwrap();
+        drop(client);
+        server.end(true);
+        let (at, server) = serving(false);
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(at).unwrap();
+        client.send(b"hello").unwrap();
+        assert_eq!(client.recv(&mut [0; 9]).unwrap(), 5);
+        server.end(false);
+    }
+
+    /// O2: where no client comes it ends when that is said, or when nobody holds it any more.
+    #[test]
+    fn nobody_comes() {
+        for stream in [true, false] {
+            serving(stream).1.end(false);
+            drop(serving(stream));
+        }
     }
 }

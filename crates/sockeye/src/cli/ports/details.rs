@@ -93,9 +93,8 @@ fn timer(timer: &Timer) -> Detail {
 }
 
 fn inner(info: &TcpInfo) -> Vec<Detail> {
-    // Before an answer the kernel has a guess, and no round trip.
-    let measured = (!info.rtt.is_zero())
-        .then(|| format!("rtt {} ± {}", span(info.rtt), span(info.rtt_variation)));
+    let measured = info.rtt.zip(info.rtt_variation);
+    let measured = measured.map(|(rtt, by)| format!("rtt {} ± {}", span(rtt), span(by)));
     let mut all: Vec<String> = measured.into_iter().collect();
     all.push(format!("window {} × {} B", info.congestion_window, info.mss));
     all.extend(info.bytes_received.map(|bytes| format!("{bytes} B in")));

@@ -74,8 +74,8 @@ fn queue(waiting: u32, backlog: Option<u32>) -> Value {
 
 fn tcp(info: &TcpInfo) -> Value {
     json!({
-        "rtt_us": micros(info.rtt),
-        "rtt_variation_us": micros(info.rtt_variation),
+        "rtt_us": info.rtt.map(micros),
+        "rtt_variation_us": info.rtt_variation.map(micros),
         "retransmit_timeout_us": micros(info.retransmit_timeout),
         "mss": info.mss,
         "congestion_window": info.congestion_window,
@@ -84,8 +84,8 @@ fn tcp(info: &TcpInfo) -> Value {
         "lost": info.lost,
         "retransmits": info.retransmits,
         "path_mtu": info.path_mtu,
-        "last_sent_ms": millis(info.last_sent),
-        "last_received_ms": millis(info.last_received),
+        "last_sent_ms": info.last_sent.map(millis),
+        "last_received_ms": info.last_received.map(millis),
         "bytes_acknowledged": info.bytes_acknowledged,
         "bytes_received": info.bytes_received,
     })
