@@ -33,6 +33,8 @@ pub struct Connection {
     pub history: History,
     /// Whether it is over: closed on both sides, or waiting in TIME-WAIT.
     pub over: bool,
+    /// Whether it was over before, however it is now.
+    was_over: bool,
     /// Where its packets are seen first; on a bridge they pass several interfaces.
     interface: u32,
 }
@@ -44,8 +46,11 @@ pub struct News<'a> {
     pub connection: &'a Connection,
     /// Whether it is met for the first time.
     pub first: bool,
-    /// Whether it is over now and was not before.
+    /// Whether it is over now and was not before the packet. A close whose last packet was lost ends more
+    /// than once.
     pub ended: bool,
+    /// Whether it ended for the first time.
+    pub first_end: bool,
     /// The step that it is.
     pub step: Step,
 }
@@ -99,7 +104,8 @@ impl Connections {
         let over = connection.history.is_over();
         let ended = over && !connection.over;
         connection.over = over;
-        Some(News { connection, first, ended, step })
+        let first_end = ended && !std::mem::replace(&mut connection.was_over, over);
+        Some(News { connection, first, ended, first_end, step })
     }
 
     fn meet(&mut self, ends: Ends, tcp: bool, opens: bool, interface: u32) {
@@ -118,7 +124,8 @@ impl Connections {
         };
         // Many strangers' packets come by: each step is handed out and not kept.
         let history = history.forgetful();
-        let connection = Connection { number: self.met, history, over: false, interface };
+        let (number, over) = (self.met, false);
+        let connection = Connection { number, history, over, was_over: over, interface };
         self.known.insert(ends, connection);
     }
 }
@@ -184,6 +191,30 @@ mod tests {
         assert!(all.push(&Captured { interface: 2, ..syn }).is_none());
         assert_eq!(all.known()[0].history.count(), 1);
         assert!(all.known()[0].history.steps().is_empty());
+    }
+
+    /// O1: a connection whose last packet was lost is over twice, and counts once.
+    #[test]
+    fn over_twice() {
+        const FIN: u8 = 1;
+        let mut all = Connections::new(9000, Duration::ZERO);
+        let ends: Vec<(bool, bool)> = [
+            packet(5, 9000, SYN, 100, 0),
+            packet(9000, 5, SYN | ACK, 700, 101),
+            packet(5, 9000, ACK, 101, 701),
+            packet(5, 9000, FIN | ACK, 101, 701),
+            packet(9000, 5, FIN | ACK, 701, 102),
+            packet(5, 9000, ACK, 102, 702),
+            // Seconds later: so it was not heard.
+            Captured { at: Duration::from_secs(3), ..packet(9000, 5, FIN | ACK, 701, 102) },
+            Captured { at: Duration::from_secs(3), ..packet(5, 9000, ACK, 102, 702) },
+        ]
+        .iter()
+        .map(|packet| all.push(packet).map(|news| (news.ended, news.first_end)).unwrap())
+        .collect();
+        let open = (false, false);
+        assert_eq!(ends[..5], [open; 5]);
+        assert_eq!(ends[5..], [(true, true), open, (true, false)]);
     }
 
     /// L2 of those who look: strangers' connections take no memory without bound.

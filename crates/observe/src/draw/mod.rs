@@ -15,3 +15,4 @@ pub mod words;
 
 pub use page::{Source, page};
 pub use terminal::{Drawer, Style, picture};
+pub use text::wrapped;

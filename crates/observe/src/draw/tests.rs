@@ -1,5 +1,6 @@
 //! Drawings of histories, line by line, and what they may never hold.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -7,7 +8,10 @@ use sockeye_limits as limits;
 use sockeye_net::shown;
 
 use super::*;
-use crate::history::{Event, Flags, History, Options, Segment, Side};
+use crate::history::{
+    Call, CallResult, Datagram, Event, Flags, History, Options, Reason, Segment, Side, State,
+    Unreachable,
+};
 use crate::testing::{Conversation, sample};
 
 fn plain(history: &History) -> String {
@@ -250,7 +254,105 @@ fn a_page_of_deductions() {
     assert!(deduced.contains(".deduced .arrow { stroke-dasharray"));
 }
 
+/// Anything that can happen to a connection, or to an exchange of datagrams.
+fn happening() -> impl Strategy<Value = Event> {
+    let client: SocketAddr =
+        "[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap();
+    let server: SocketAddr = "[2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:65535".parse().unwrap();
+    let ends = move |mine| if mine { (client, server) } else { (server, client) };
+    let time =
+        || (any::<u64>(), 0u32..64).prop_map(|(nanos, by)| Duration::from_nanos(nanos >> by));
+    let text = || "[ -~é語\u{1b}\u{202e}\n]{0,120}";
+    let side = || any::<bool>().prop_map(|mine| if mine { Side::Client } else { Side::Server });
+    let state = || proptest::sample::select(&State::ALL[..]);
+    let payload = || proptest::collection::vec(any::<u8>(), 0..100);
+    let frame = Segment::empty(client, server).frame;
+    let about = frame.clone();
+    let segment =
+        (any::<bool>(), any::<u8>(), any::<u32>(), any::<u32>(), any::<usize>(), payload(), time());
+    let segment = segment.prop_map(move |(mine, flags, seq, ack, length, payload, time)| {
+        let (from, to) = ends(mine);
+        let (flags, options) =
+            (Flags(flags), Options { mss: Some(flags.into()), ..Options::default() });
+        Event::Segment(Segment {
+            time,
+            flags,
+            seq,
+            ack,
+            length,
+            payload,
+            options,
+            ..Segment::empty(from, to)
+        })
+    });
+    let datagram = (any::<bool>(), payload(), any::<usize>(), time());
+    let datagram = datagram.prop_map(move |(mine, payload, length, time)| {
+        let (from, to) = ends(mine);
+        Event::Datagram(Datagram { time, from, to, payload, length, frame: frame.clone() })
+    });
+    let reason = prop_oneof![
+        Just(Reason::Port),
+        Just(Reason::Prohibited),
+        any::<Option<u32>>().prop_map(Reason::TooBig),
+        any::<(u8, u8)>().prop_map(|(kind, code)| Reason::Other(kind, code)),
+    ];
+    let error = (any::<bool>(), reason, time()).prop_map(move |(mine, reason, time)| {
+        let (about_from, about_to) = ends(mine);
+        let (from, frame) = (about_to.ip(), about.clone());
+        Event::Unreachable(Unreachable { time, from, about_from, about_to, reason, frame })
+    });
+    let result = prop_oneof![
+        Just(CallResult::Begun),
+        any::<u64>().prop_map(CallResult::Done),
+        text().prop_map(CallResult::Failed),
+    ];
+    let name = proptest::sample::select(&["connect", "send", "recv", "shutdown", "close"][..]);
+    let call = (time(), side(), name, text(), result);
+    let call = call.prop_map(|(time, side, name, text, result)| {
+        Event::Call(Call { time, side, name: name.into(), text, result })
+    });
+    prop_oneof![
+        4 => segment,
+        2 => datagram,
+        1 => error,
+        3 => call,
+        1 => (time(), side(), state()).prop_map(|(time, side, new)| Event::State { time, side, old: new, new }),
+        1 => (time(), side(), time()).prop_map(|(time, side, remaining)| Event::TimeWait { time, side, remaining }),
+        1 => (time(), any::<u64>()).prop_map(|(time, count)| Event::Missed { time, count }),
+    ]
+}
+
+/// What stands there without its colours.
+fn without_colour(drawn: &str) -> String {
+    let parts = drawn.split('\x1b').enumerate();
+    parts
+        .map(|(at, part)| if at == 0 { part } else { part.split_once('m').map_or("", |p| p.1) })
+        .collect()
+}
+
 proptest! {
+    /// O1, C5: no line is wider than a terminal and none drives it, whatever happens, in each style.
+    #[test]
+    fn any_history(
+        events in proptest::collection::vec(happening(), 0..30),
+        tcp in any::<bool>(),
+        (ascii, colour, layers) in any::<(bool, bool, bool)>(),
+    ) {
+        let (client, server) = (
+            "[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap(),
+            "[2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:65535".parse().unwrap(),
+        );
+        let mut history =
+            if tcp { History::new(client, server) } else { History::datagrams(client, server) };
+        for event in events {
+            history.push(event);
+        }
+        let drawn = without_colour(&picture(&history, Style { ascii, colour, layers }));
+        narrow(&drawn);
+        prop_assert!(!drawn.chars().any(|c| c != '\n' && shown::is_hazard(c)), "{drawn:?}");
+        prop_assert!(!ascii || drawn.is_ascii());
+    }
+
     /// Q4, O1: whatever comes, it can be drawn, within the width, and told as JSON.
     #[test]
     fn anything(

@@ -1,5 +1,6 @@
 //! Text in columns: cut, filled and wrapped by the width that a terminal gives it.
 
+use sockeye_limits as limits;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many columns a text takes.
@@ -58,6 +59,20 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Whole lines of [`limits::TRACE_WIDTH`] columns at most: the first begins with `lead`, the others with
+/// as many blanks.
+pub fn wrapped(lead: &str, text: &str) -> String {
+    let indent = width(lead);
+    let mut out = String::new();
+    for (number, line) in
+        wrap(text, limits::TRACE_WIDTH.saturating_sub(indent).max(2)).iter().enumerate()
+    {
+        let before = if number == 0 { lead.to_owned() } else { " ".repeat(indent) };
+        out += &format!("{}\n", format!("{before}{line}").trim_end());
+    }
+    out
+}
+
 /// Up to which byte a word fits; at least one character is taken.
 fn fitting(word: &str, columns: usize) -> usize {
     let mut wide = 0;
@@ -88,6 +103,10 @@ mod tests {
             prop_assert_eq!(letters(&lines.concat()), letters(&text));
             prop_assert_eq!(width(&left(&text, columns)), width(&right(&text, columns)));
             prop_assert!(width(&left(&text, columns)) <= columns);
+            let lead = "#".repeat(columns);
+            for line in wrapped(&lead, &text).lines() {
+                prop_assert!(width(line) <= limits::TRACE_WIDTH, "{line:?}");
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ impl Connection {
         let me = self.end(side);
         segment.flags.has(Flags::SYN)
             && !segment.flags.has(Flags::ACK)
-            && me.syn.is_some_and(|syn| syn != segment.seq)
+            && (me.joined || me.syn.is_some_and(|syn| syn != segment.seq))
             && (me.over || over(side))
             && over(side.other())
     }

@@ -106,6 +106,9 @@ impl End {
         {
             return Place::Copy(step);
         }
+        if self.is_of_another(segment, peer) {
+            return Place::Stray;
+        }
         let takes = takes(segment);
         let Some(next) = self.next else {
             return if takes == 0 { Place::Nothing } else { Place::New(0) };
@@ -133,6 +136,15 @@ impl End {
             return Place::Late;
         }
         Place::Again(self.memory.step_of(segment.seq, end))
+    }
+
+    /// True for numbers of another connection, or of nobody: a second SYN beside ours, which moves neither
+    /// our numbers nor our window, and an acknowledgement of what no window has room for.
+    fn is_of_another(&self, segment: &Segment, peer: &End) -> bool {
+        let flags = segment.flags;
+        let second = flags.has(Flags::SYN) && self.syn.is_some_and(|syn| syn != segment.seq);
+        let known = peer.next.filter(|_| flags.has(Flags::ACK) && !flags.has(Flags::RST));
+        second || known.is_some_and(|next| !near(segment.ack, next))
     }
 
     /// All that this end sent before `next` is acknowledged, so that nothing can be sent again.

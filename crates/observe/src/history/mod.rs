@@ -236,7 +236,7 @@ impl History {
         let side = self.side(datagram.from, datagram.to).filter(|_| !self.tcp)?;
         let counts = &mut self.datagrams[side as usize];
         counts.packets += 1;
-        counts.bytes += datagram.length as u64;
+        counts.bytes = counts.bytes.saturating_add(datagram.length as u64);
         Some(Facts { cause: self.calls.sent(side), ..Facts::of(side) })
     }
 

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The width that is written for where there is no terminal.
 const USUAL_WIDTH: usize = 80;
@@ -59,10 +60,9 @@ impl Screen {
     }
 }
 
-/// How many cells a text takes: every character one. What is shown is addresses, and names that have
-/// been escaped.
+/// How many cells a text takes. What is shown is addresses, and names that have been escaped.
 pub(super) fn width(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 /// The text in at most that many cells, its end marked where it was cut.
@@ -70,6 +70,10 @@ pub(super) fn clip(text: &str, cells: usize) -> String {
     if width(text) <= cells {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(cells.saturating_sub(1)).collect();
-    kept + "…"
+    let mut wide = 0;
+    let fits = |letter: &char| {
+        wide += letter.width().unwrap_or(0);
+        wide < cells
+    };
+    text.chars().take_while(fits).chain(std::iter::once('…')).collect()
 }

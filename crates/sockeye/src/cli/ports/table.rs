@@ -119,7 +119,9 @@ mod tests {
 
     use sockeye_observe::owners::Owner;
     use sockeye_observe::snapshot::{Owned, TimeWaits};
-    use sockeye_observe::sockets::{Protocol, Socket, Timer, TimerKind};
+    use sockeye_observe::sockets::{
+        Protocol, Socket, Timer, TimerKind, UnixKind, UnixSocket, UnixState,
+    };
 
     use super::*;
 
@@ -187,7 +189,9 @@ ESTABLISHED  1
         far.owners[0].program =
             "\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b".into();
         far.owner_count = 3;
-        let near = socket("127.0.0.1:1", Some(long), State::Established);
+        let mut near = socket("127.0.0.1:1", Some(long), State::Established);
+        // Letters of two columns: a name has fifteen bytes.
+        near.owners[0].program = "語語語語語".into();
         let mut seen = seen(vec![far, near]);
         let peers = (1..9u16).map(|n| (long.parse().unwrap(), usize::from(n)));
         seen.time_waits = TimeWaits {
@@ -196,8 +200,21 @@ ESTABLISHED  1
             towards: peers.collect(),
             longest: Duration::from_secs(60),
         };
+        let path = "語".repeat(35).into_bytes();
+        let socket = UnixSocket {
+            kind: UnixKind::Stream,
+            state: UnixState::Listen,
+            name: Some(path),
+            inode: 1,
+            peer: None,
+            receive_queue: None,
+            send_queue: None,
+            uid: None,
+        };
+        seen.unix.push(Owned { socket, owners: Vec::new(), owner_count: 0 });
         let text = text(&seen);
         assert!(text.lines().all(|line| width(line) <= 80), "{text}");
+        assert_eq!(width("語x"), 3);
         assert!(text.contains("+2") && !text.contains('\x1b'), "{text}");
         assert_eq!(text.matches(long).count(), 3 + 4, "{text}");
     }

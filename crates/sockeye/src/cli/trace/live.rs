@@ -48,11 +48,13 @@ pub(super) fn run(
     // Whoever captures waits for us where the queue is full.
     drop(words);
     let missed = capture.finish();
-    let finished = done.and_then(|()| out.watched(&connections, missed));
-    if let Some(pcap) = pcap {
-        pcap.finish().context("cannot write the packets").map_err(one_line)?;
-    }
-    finished
+    // A file that cannot be written is no reason to keep what was seen back; a reader who has gone is.
+    let told = match &done {
+        Err(Failure::Status(_)) => Ok(()),
+        _ => out.watched(&connections, missed),
+    };
+    let written = pcap.map_or(Ok(()), |pcap| pcap.finish().map(drop));
+    done.and(told).and(written.context("cannot write the packets").map_err(one_line))
 }
 
 fn follow(
@@ -80,7 +82,7 @@ fn follow(
             let written = pcap.write(&packet, comment.trim(), sockeye_net::sys::interface_name);
             written.context("cannot write the packets").map_err(one_line)?;
         }
-        over += usize::from(news.ended);
+        over += usize::from(news.first_end);
         if until.count.is_some_and(|count| over >= count) {
             return Ok(());
         }

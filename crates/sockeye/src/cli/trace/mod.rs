@@ -51,23 +51,34 @@ pub(crate) fn run(settings: TraceSettings) -> Result<(), Failure> {
             vec![talk::trace_own(&plan, own::answering(&service)?).map_err(failed)?]
         }
     };
-    // Before it is shown: whoever closes standard output early still gets the files.
-    if let Some(mut pcap) = pcap {
-        let written = traced.iter().try_for_each(|one| write_packets(&mut pcap, one));
-        let written = written.and_then(|()| pcap.finish().map(drop));
-        written.context("cannot write the packets").map_err(one_line)?;
-    }
-    if let (Some(file), Some(last)) = (html, traced.last()) {
-        print::page(file, last).context("cannot write the page").map_err(one_line)?;
-    }
+    // Before it is shown: whoever closes standard output early still gets the files. And where these
+    // cannot be written, what was seen is not lost.
+    let written = write_files(&traced, pcap, html);
     let mut out = print::Output::new(show);
     for one in &traced {
         out.conversation(one)?;
     }
+    written.map_err(one_line)?;
     match traced.into_iter().last().and_then(|last| last.error) {
         Some(error) => Err(failed(error)),
         None => Ok(()),
     }
+}
+
+fn write_files(
+    traced: &[Traced],
+    pcap: Option<PcapFile>,
+    html: Option<File>,
+) -> anyhow::Result<()> {
+    let packets = pcap.map_or(Ok(()), |mut pcap| {
+        traced.iter().try_for_each(|one| write_packets(&mut pcap, one))?;
+        pcap.finish().map(drop)
+    });
+    let page = match (html, traced.last()) {
+        (Some(file), Some(last)) => print::page(file, last),
+        _ => Ok(()),
+    };
+    packets.context("cannot write the packets").and(page.context("cannot write the page"))
 }
 
 fn write_packets(pcap: &mut PcapFile, traced: &Traced) -> std::io::Result<()> {

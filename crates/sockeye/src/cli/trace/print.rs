@@ -52,9 +52,9 @@ impl Output {
             }
             return write(&text);
         }
-        let mut text = format!("{}\n", traced.endpoint);
+        let mut text = draw::wrapped("", &shown::line(&traced.endpoint.to_string()));
         for sentence in sentences {
-            text += &format!("{sentence}\n");
+            text += &draw::wrapped("", sentence);
         }
         text.push('\n');
         text += &match traced.how {
@@ -62,12 +62,13 @@ impl Output {
             _ => draw::picture(&traced.history, self.style),
         };
         if let (How::Calls(_), Some(counted)) = (&traced.how, traced.counted) {
-            text += &format!(
-                "counted  by the kernel before our close: {} out, {} in, {} sent again\n",
+            let said = format!(
+                "by the kernel before our close: {} out, {} in, {} sent again",
                 words::count(counted.segments_out.into(), "packet"),
                 counted.segments_in,
                 counted.retransmitted
             );
+            text += &draw::wrapped("counted  ", &said);
         }
         write(&text)
     }
@@ -93,7 +94,7 @@ impl Output {
             return write(&text);
         }
         let mut text = self.name(number, history);
-        if self.drawers.len() >= limits::TRACE_CONNECTIONS {
+        if self.drawers.len() >= limits::TRACE_CONNECTIONS && !self.drawers.contains_key(&number) {
             self.drawers.pop_first();
         }
         let style = self.style;
@@ -138,8 +139,9 @@ impl Output {
             return String::new();
         }
         self.last = Some(number);
-        let ends = format!("{} > {}", history.client_address(), history.server_address());
-        format!("\n#{number}  {ends}\n")
+        let (client, server) = (history.client_address(), history.server_address());
+        let lines = draw::wrapped(&format!("#{number}  "), &format!("{client} > {server}"));
+        format!("\n{lines}")
     }
 }
 
@@ -187,7 +189,8 @@ fn calls(history: &History) -> String {
         if let Event::Call(call) = &step.event
             && call.result != CallResult::Begun
         {
-            text += &format!("{:>9}  {}\n", words::time(call.time), words::call(call, false));
+            let said = words::call(call, false);
+            text += &draw::wrapped(&format!("{:>9}  ", words::time(call.time)), &said);
         }
     }
     text
