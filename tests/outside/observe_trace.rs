@@ -2,6 +2,7 @@
 //! by Wireshark's reader.
 
 mod conversations;
+mod hostile;
 mod live;
 mod trouble;
 mod wireshark;
@@ -12,6 +13,7 @@ use crate::harness::process::Output;
 use crate::harness::run;
 
 /// A trace as its JSON tells it.
+#[derive(Debug)]
 struct Told {
     lines: Vec<Value>,
     output: Output,

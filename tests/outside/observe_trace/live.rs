@@ -13,13 +13,13 @@ use crate::harness::process::{needs_root, run_command, signal};
 use crate::harness::{BINARY, clean, run, serve};
 
 /// A watching `sockeye trace`, from when it says that it watches.
-struct Watching {
+pub(super) struct Watching {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Watching {
-    fn start(words: &[&str]) -> Watching {
+    pub(super) fn start(words: &[&str]) -> Watching {
         let mut command = clean(BINARY);
         command.args(["trace", "--json"]).args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
@@ -31,7 +31,7 @@ impl Watching {
     }
 
     /// All that it still tells, and its exit status.
-    fn rest(mut self) -> (Vec<Value>, Option<i32>) {
+    pub(super) fn rest(mut self) -> (Vec<Value>, Option<i32>) {
         let lines = self.lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap());
         (lines.collect(), self.child.wait().unwrap().code())
     }

@@ -56,6 +56,30 @@ pub fn wait_writable(fd: &impl AsFd, timeout: Option<Duration>) -> io::Result<bo
     wait(fd, PollFlags::OUT, timeout)
 }
 
+/// Waits as [`wait_readable`] or [`wait_writable`], and no longer than until the other end of the pipe
+/// `stop` is closed: `None` then.
+///
+/// # Errors
+/// As poll(2), but never `EINTR`.
+pub fn wait_unless(
+    fd: &impl AsFd,
+    writable: bool,
+    stop: &impl AsFd,
+    timeout: Duration,
+) -> io::Result<Option<bool>> {
+    let flags = if writable { PollFlags::OUT } else { PollFlags::IN };
+    let timeout = timespec(timeout);
+    loop {
+        let mut both = [PollFd::new(fd, flags), PollFd::new(stop, PollFlags::empty())];
+        match poll(&mut both, Some(&timeout)) {
+            Ok(_) if !both[1].revents().is_empty() => return Ok(None),
+            Ok(_) => return Ok(Some(!both[0].revents().is_empty())),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
 /// Waits until the other end of a socket says no more, or has hung up.
 ///
 /// # Errors

@@ -150,6 +150,7 @@ impl Attempt<'_> {
             missed: seen.missed,
             calls,
             error: seen.talked.error,
+            stopped: seen.talked.stopped,
             answer: seen.talked.answer,
             counted: seen.talked.last,
         }

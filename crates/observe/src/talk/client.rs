@@ -1,5 +1,6 @@
 //! The client of a traced conversation: plain calls, one after the other, each written down.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ pub(crate) struct Talked {
     pub(crate) local: Option<SocketAddr>,
     /// Why it ended early.
     pub(crate) error: Option<Error>,
+    /// Somebody stopped it.
+    pub(crate) stopped: bool,
     /// What the server answered, the first [`limits::TRACE_ANSWER`] bytes.
     pub(crate) answer: Vec<u8>,
     /// What the kernel counted for it before it closed.
@@ -35,13 +38,14 @@ pub(crate) struct Client<'a> {
     log: &'a Log,
     answer: Vec<u8>,
     last: Option<TcpInfo>,
+    stopped: Cell<bool>,
 }
 
 type Done<T> = Result<T, Error>;
 
 impl<'a> Client<'a> {
     pub(crate) fn new(plan: &'a Plan, at: &'a Endpoint, log: &'a Log) -> Client<'a> {
-        Client { plan, at, log, answer: Vec::new(), last: None }
+        Client { plan, at, log, answer: Vec::new(), last: None, stopped: Cell::new(false) }
     }
 
     /// Holds the conversation with `server`. `connecting` is told the client's address as soon as the
@@ -52,7 +56,10 @@ impl<'a> Client<'a> {
             local = Some(address);
             connecting(address);
         });
-        Talked { local, error: done.err(), answer: self.answer, last: self.last }
+        let stopped = self.stopped.get();
+        let error =
+            done.err().map(|error| if stopped { self.stopped_early(&error) } else { error });
+        Talked { local, error, stopped, answer: self.answer, last: self.last }
     }
 
     fn hold(&mut self, server: &Address, connecting: impl FnOnce(SocketAddr)) -> Done<()> {
@@ -84,6 +91,23 @@ impl<'a> Client<'a> {
             },
         );
         done.and(closed.map_err(self.failed(Operation::Shutdown)))
+    }
+
+    fn stopped_early(&self, error: &Error) -> Error {
+        let cause = "the trace was stopped before its end; what was seen until then is shown";
+        let source = Errno::CANCELED.into();
+        Error::explained(error.operation, self.at, source, cause, "Let it run, or lower --timeout")
+    }
+
+    /// Waits until the socket can be read (or written); false where it takes longer than that.
+    fn wait(&self, socket: &Socket, writable: bool, timeout: Duration) -> io::Result<bool> {
+        let ready = match &self.plan.stop {
+            Some(stop) => sys::wait_unless(socket, writable, &stop.0, timeout)?,
+            None if writable => Some(sys::wait_writable(socket, Some(timeout))?),
+            None => Some(sys::wait_readable(socket, Some(timeout))?),
+        };
+        self.stopped.set(ready.is_none());
+        ready.ok_or_else(|| Errno::CANCELED.into())
     }
 
     fn failed(&self, operation: Operation) -> impl Fn(io::Error) -> Error + use<> {
@@ -171,7 +195,7 @@ impl<'a> Client<'a> {
             Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
             other => return other,
         }
-        if !sys::wait_writable(socket, Some(self.plan.timeout))? {
+        if !self.wait(socket, true, self.plan.timeout)? {
             return Err(timed_out());
         }
         socket.take_error()?.map_or(Ok(()), Err)
@@ -214,7 +238,7 @@ impl<'a> Client<'a> {
         let deadline = Instant::now() + self.plan.timeout;
         let mut rest = bytes;
         loop {
-            let send = || send_waiting(socket, rest, deadline);
+            let send = || self.send_waiting(socket, rest, deadline);
             let text = sent(rest);
             let sent = self.log.call(Side::Client, "send", text, |n| *n, send);
             self.count(socket);
@@ -227,15 +251,35 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Sends once, after waiting for room.
+    fn send_waiting(&self, socket: &Socket, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
+        loop {
+            match rustix::net::send(socket, bytes, rustix::net::SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if !self.wait(socket, true, left)? {
+                        return Err(timed_out());
+                    }
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
     /// What comes until the server pauses; a server that answers nothing is waited for a little, and
     /// for the whole timeout while our bytes are on their way.
     fn read_answer(&mut self, socket: &Socket) -> Done<()> {
         let deadline = Instant::now() + self.plan.timeout;
         let mut patience = limits::TRACE_ANSWER_TIME.min(self.plan.timeout);
         while self.answer.len() < limits::TRACE_ANSWER {
-            let ready = sys::wait_readable(socket, Some(patience));
+            let ready = self.wait(socket, false, patience);
             if ready.map_err(self.failed(Operation::Receive))? {
                 if self.recv(socket)? == 0 || !self.is_stream() {
+                    return Ok(());
+                }
+                // Who goes on a byte at a time has said enough.
+                if Instant::now() >= deadline {
                     return Ok(());
                 }
                 patience = limits::TRACE_QUIET_TIME;
@@ -257,7 +301,7 @@ impl<'a> Client<'a> {
         let deadline = Instant::now() + self.plan.timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ready = sys::wait_readable(socket, Some(left));
+            let ready = self.wait(socket, false, left);
             if !ready.map_err(self.failed(Operation::Receive))? {
                 let error = self.explain(Operation::Receive, socket, timed_out());
                 return Err(error);
@@ -321,22 +365,6 @@ pub(super) fn sys_recv(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> 
         match rustix::net::recv(socket, &mut *buffer, rustix::net::RecvFlags::empty()) {
             Err(Errno::INTR) => {}
             other => return Ok(other?.0),
-        }
-    }
-}
-
-/// Sends once, after waiting for room.
-fn send_waiting(socket: &Socket, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
-    loop {
-        match rustix::net::send(socket, bytes, rustix::net::SendFlags::NOSIGNAL) {
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if !sys::wait_writable(socket, Some(left))? {
-                    return Err(timed_out());
-                }
-            }
-            other => return Ok(other?),
         }
     }
 }

@@ -11,6 +11,7 @@ mod ending;
 mod log;
 mod server;
 
+use std::io::{self, PipeReader, PipeWriter};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,23 @@ pub struct Plan {
     /// How long each step may take: connecting, an answer while our bytes are on their way, the
     /// server's end.
     pub timeout: Duration,
+    /// What ends it early, if anything does.
+    pub stop: Option<Stop>,
+}
+
+/// Ends a conversation early: what was seen by then is told, with an error that says so.
+#[derive(Debug, Clone)]
+pub struct Stop(Arc<PipeReader>);
+
+impl Stop {
+    /// It stops as soon as the other half is dropped.
+    ///
+    /// # Errors
+    /// As pipe(2).
+    pub fn new() -> io::Result<(Stop, PipeWriter)> {
+        let (stop, other) = io::pipe()?;
+        Ok((Stop(Arc::new(stop)), other))
+    }
 }
 
 /// Where what is known of a conversation came from.
@@ -92,6 +110,8 @@ pub struct Traced {
     pub calls: Vec<Record>,
     /// Why it did not end well.
     pub error: Option<Error>,
+    /// It was stopped early.
+    pub stopped: bool,
     /// What the server answered, its beginning.
     pub answer: Vec<u8>,
     /// What the kernel counted for the client before it closed.
@@ -127,7 +147,7 @@ pub fn trace(plan: &Plan) -> Result<Vec<Traced>, TraceError> {
     for address in &addresses {
         let at = address.to_endpoint(spoken(transport));
         let one = Attempt { plan, at, address, log: None }.make(None)?;
-        let goes_on = one.unconnected();
+        let goes_on = one.unconnected() && !one.stopped;
         traced.push(one);
         if !goes_on {
             break;

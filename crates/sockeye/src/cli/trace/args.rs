@@ -35,8 +35,8 @@ since the one before.
 --close half (default) ends our side, reads the rest of the answer, closes; first closes once the
 answer is there; last waits until the server closes; reset sends RST.
 
-The drawing goes to stdout. Exit status 0: the conversation ended well. 1: it was refused, reset or
-timed out; that is drawn too. 2: the arguments were wrong.
+The drawing goes to stdout. Exit status 0: the conversation ended well. 1: it was refused, reset,
+timed out or stopped (Ctrl-C); that is drawn too. 2: the arguments were wrong.
 
 Options can also be set by SOCKEYE_NAME in the environment, or in [trace] of config.toml (close,
 timeout, ascii, layers). Arguments beat the environment, which beats config.toml.";

@@ -1,16 +1,15 @@
 //! `trace --port`: the connections of a port as they come, until enough was seen.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use sockeye_limits as limits;
 use sockeye_observe::capture::{Capture, Captured, Protocol, Watch};
 use sockeye_observe::live::Connections;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::settings::Show;
-use super::{PcapFile, failed, one_line, print};
+use super::{PcapFile, failed, one_line, print, signals};
 use crate::cli::usage::Failure;
 
 /// When watching ends, but for a signal.
@@ -35,7 +34,10 @@ pub(super) fn run(
     mut pcap: Option<PcapFile>,
 ) -> Result<(), Failure> {
     let (sender, words) = sync_channel(limits::CAPTURE_QUEUE);
-    hear_signals(sender.clone()).context("cannot hear signals").map_err(one_line)?;
+    let stop = sender.clone();
+    // Beside the packets that wait already; nobody listens any more where it has ended.
+    let first = move || drop(std::thread::spawn(move || stop.send(Word::Stop)));
+    signals::hear(first).context("cannot hear signals").map_err(one_line)?;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let sink = move |packet| sender.send(Word::Packet(packet)).is_ok();
     let capture = Capture::start(watch, sink).map_err(failed)?;
@@ -87,31 +89,4 @@ fn follow(
             return Ok(());
         }
     }
-}
-
-/// SIGINT and SIGTERM become a word, on a thread that ends with the process.
-fn hear_signals(sender: SyncSender<Word>) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let entered = runtime.enter();
-    // Here and not on the thread: a signal that comes at once is heard.
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    drop(entered);
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            // Beside the packets that wait already; nobody listens any more where it has ended.
-            std::thread::spawn(move || sender.send(Word::Stop));
-            // Whoever reads our output may have stopped: a second signal ends it at once.
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            std::process::exit(1);
-        });
-    })?;
-    Ok(())
 }

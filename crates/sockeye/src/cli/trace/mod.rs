@@ -5,6 +5,7 @@ mod live;
 mod own;
 mod print;
 mod settings;
+mod signals;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -13,7 +14,7 @@ use std::path::Path;
 use anyhow::Context;
 use sockeye_net::shown;
 use sockeye_observe::pcap::Pcap;
-use sockeye_observe::talk::{self, Traced};
+use sockeye_observe::talk::{self, Plan, Stop, Traced};
 use sockeye_observe::{capture, netns};
 
 use super::usage::Failure;
@@ -46,8 +47,9 @@ pub(crate) fn run(settings: TraceSettings) -> Result<(), Failure> {
             let limits = live::Until { count, duration };
             return live::run(watch, &limits, show, pcap);
         }
-        Subject::Talk(plan) => talk::trace(&plan).map_err(failed)?,
+        Subject::Talk(plan) => talk::trace(&stoppable(plan)?).map_err(failed)?,
         Subject::Own(plan, service) => {
+            let plan = stoppable(plan)?;
             vec![talk::trace_own(&plan, own::answering(&service)?).map_err(failed)?]
         }
     };
@@ -63,6 +65,13 @@ pub(crate) fn run(settings: TraceSettings) -> Result<(), Failure> {
         Some(error) => Err(failed(error)),
         None => Ok(()),
     }
+}
+
+/// The plan of a conversation that a signal ends, so that what was seen by then is shown.
+fn stoppable(plan: Plan) -> Result<Plan, Failure> {
+    let (stop, other) = Stop::new().context("cannot make a pipe").map_err(one_line)?;
+    signals::hear(move || drop(other)).context("cannot hear signals").map_err(one_line)?;
+    Ok(Plan { stop: Some(stop), ..plan })
 }
 
 fn write_files(

@@ -132,6 +132,7 @@ fn plan(args: &TraceArgs, endpoint: Endpoint, timeout: Duration) -> Result<Plan,
             Some(Close::Reset) => talk::Close::Reset,
         },
         timeout,
+        stop: None,
     })
 }
 
