@@ -123,6 +123,24 @@ fn row_20_no_ports() {
     });
 }
 
+/// O4, fault 20: ports that are bound and do nothing are taken too: the cause is the range, and no
+/// `--source` that nobody gave.
+#[test]
+fn row_20_ports_bound_only() {
+    in_namespace("observe::errors::row_20_ports_bound_only", &["sysctl"], || {
+        tool("sysctl", &["-qw", "net.ipv4.ip_local_port_range=40000 40009"]);
+        let (_listener, _) = plain_listener("127.0.0.1:9000", true, 8);
+        let bound = |port: u16| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::from(([0, 0, 0, 0], port)).into()).unwrap();
+            socket
+        };
+        let _all: Vec<Socket> = (40000..=40009).map(bound).collect();
+        let none = line(&["connect", "9000"]);
+        assert!(none.contains("is 40000 to 40009, and 10 of them are taken"), "{none}");
+    });
+}
+
 /// O4: which ports are for root is the running kernel's to say.
 #[test]
 fn privileged_ports() {

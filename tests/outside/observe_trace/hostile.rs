@@ -78,6 +78,23 @@ fn full_disk() {
     });
 }
 
+/// Q1, Q4: packets and a page that would go into one file are refused before that is touched.
+#[test]
+fn one_file_for_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, link) = (dir.path().join("old"), dir.path().join("link"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let new = dir.path().join("new");
+    for [pcap, html] in [[&file, &file], [&file, &link], [&new, &new]] {
+        let names = [pcap.to_str().unwrap(), html.to_str().unwrap()];
+        let output = run(&["trace", "9", "--pcap", names[0], "--html", names[1]], b"");
+        assert!(output.assert_one_line(2).contains("name the same file"), "{output:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+    assert!(!new.exists());
+}
+
 /// Says a byte now and then for as long as somebody listens.
 fn trickle(mut peer: TcpStream) {
     peer.set_read_timeout(Some(Duration::from_millis(20))).unwrap();

@@ -112,6 +112,10 @@ impl InTheWay {
         };
         let remedy = match self {
             InTheWay::Ourselves { .. } => "Name each endpoint once".into(),
+            // It holds the sockets of others, and is not to be stopped for one.
+            InTheWay::Live { owner, .. } if owner.program == "systemd" => {
+                format!("Find its unit with `systemctl list-sockets` and stop that, or {elsewhere}")
+            }
             InTheWay::Live { owner, .. } => {
                 format!("Stop it with `kill {}`, or {elsewhere}", owner.pid)
             }
@@ -204,5 +208,19 @@ mod tests {
         let (cause, remedy) = explain(Some(&endpoint));
         assert!(cause.contains("both the old and the new socket"), "{cause}");
         assert!(remedy.starts_with("Wait ") && remedy.contains(" s, set SO_REUSEADDR"), "{remedy}");
+    }
+
+    /// O4: nobody is told to kill the process that holds the sockets of all units.
+    #[test]
+    fn socket_units() {
+        let told = |program: &str| {
+            let owner = Owner { pid: 1, program: program.into() };
+            let way = InTheWay::Live { owner, verb: "listens there", place: Place::Same };
+            way.explained("choose another port").1
+        };
+        assert!(
+            told("systemd").contains("systemctl list-sockets") && !told("systemd").contains("kill")
+        );
+        assert!(told("nginx").contains("kill 1"));
     }
 }

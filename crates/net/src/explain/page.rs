@@ -74,12 +74,14 @@ fn words(case: &Case) -> (&'static str, &'static str) {
 
 fn in_use() -> Vec<(&'static str, Explained)> {
     let owner = || Owner { pid: 4711, program: "nginx".into() };
+    let systemd = Owner { pid: 1, program: "systemd".into() };
     let (same, verb) = (Place::Same, "listens there");
     let wild = Place::Covers("0.0.0.0:9000".into());
     let specific = Place::Covered("127.0.0.1:9000".into());
     let time_wait = Some(Duration::from_secs(42));
     let all = [
         ("a live server", InTheWay::Live { owner: owner(), verb, place: same.clone() }),
+        ("a socket unit", InTheWay::Live { owner: systemd, verb, place: same.clone() }),
         ("one on the wildcard", InTheWay::Live { owner: owner(), verb, place: wild }),
         ("one on a specific address", InTheWay::Live { owner: owner(), verb, place: specific }),
         (

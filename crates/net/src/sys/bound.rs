@@ -31,14 +31,13 @@ const CLOSE: u8 = 7;
 const V4: u8 = 2;
 const V6: u8 = 10;
 
-/// Those with that local port. None where the kernel does not show them, or does not answer.
-pub(crate) fn at(port: u16) -> Vec<Bound> {
+/// All of them. None where the kernel does not show them, or does not answer.
+pub(crate) fn all() -> Vec<Bound> {
     let mut found = Vec::new();
     for family in [V4, V6] {
         // What could not be asked is as if it were not there: this only explains.
         let _ = ask(family, &mut found);
     }
-    found.retain(|bound| bound.local.port() == port);
     found
 }
 

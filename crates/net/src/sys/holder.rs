@@ -116,24 +116,26 @@ pub fn unread(peer: SocketAddr) -> Option<u32> {
 /// Ports that are taken towards a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// How many of the range; those of listeners count as well.
+    /// How many of the range; those of listeners and of bound sockets count as well.
     pub(crate) ports: u32,
     /// How many of them by connections to that peer in TIME-WAIT.
     pub(crate) time_wait: u32,
 }
 
-/// How many ports of the range no new connection to `peer` can come from.
+/// How many ports of the range no new connection to `peer` can come from: those of connections to it, of
+/// listeners, and of sockets that are bound alone.
 pub(crate) fn taken(peer: SocketAddr, range: RangeInclusive<u16>) -> Taken {
     let ours = |row: &Row| {
         let listens = row.state == LISTEN;
         range.contains(&row.local.port()) && (listens || is_same(row.remote, peer))
     };
     let found: Vec<Row> = rows(&["tcp", "tcp6"]).into_iter().filter(ours).collect();
-    let count = |wanted: &dyn Fn(&Row) -> bool| {
-        let ports = found.iter().filter(|row| wanted(row)).map(|row| row.local.port());
-        u32::try_from(ports.collect::<HashSet<_>>().len()).unwrap_or(u32::MAX)
-    };
-    Taken { ports: count(&|_| true), time_wait: count(&|row| row.state == TIME_WAIT) }
+    let count = |ports: HashSet<u16>| u32::try_from(ports.len()).unwrap_or(u32::MAX);
+    let waiting = found.iter().filter(|row| row.state == TIME_WAIT).map(|row| row.local.port());
+    let bound = bound::all().into_iter().map(|bound| bound.local.port());
+    let ports = found.iter().map(|row| row.local.port());
+    let ports = ports.chain(bound.filter(|port| range.contains(port)));
+    Taken { ports: count(ports.collect()), time_wait: count(waiting.collect()) }
 }
 
 /// What the kernel's table says of the other end of a connection on this machine.
@@ -212,7 +214,7 @@ fn inet(host: &Host, port: u16, tables: &[&str]) -> Vec<(Holder, u64)> {
     });
     let mut found: Vec<_> = rows.collect();
     if !datagram {
-        let bound = bound::at(port).into_iter().filter(|bound| in_the_way(bound.local));
+        let bound = bound::all().into_iter().filter(|bound| in_the_way(bound.local));
         found.extend(bound.map(|bound| holder(bound.local, BOUND, bound.uid, bound.inode, None)));
     }
     found

@@ -1,6 +1,7 @@
 //! Arguments and configuration become settings, once; what contradicts itself is refused by name.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sockeye_limits as limits;
@@ -59,6 +60,11 @@ impl TraceSettings {
         };
         args.close = args.close.or(config.close);
         let (pcap, html) = (args.pcap.take(), args.html.take());
+        if let (Some(pcap), Some(html)) = (&pcap, &html)
+            && is_one_file(pcap, html)
+        {
+            return Err("--pcap and --html name the same file: give each its own".into());
+        }
         let subject = match (args.port, args.endpoint.clone()) {
             (Some(0), _) => return Err("--port 0 is no port: name the one to watch".into()),
             (Some(_), _) if args.udp && args.count.is_some() => {
@@ -86,6 +92,19 @@ impl TraceSettings {
             (None, None) => own(&mut args, timeout)?,
         };
         Ok(TraceSettings { subject, show, pcap, html })
+    }
+}
+
+/// True for two names of one file that would be overwritten twice; devices take both.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        found.is_file().then(|| (found.dev(), found.ino()))
+    };
+    match (found(one), found(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => absolute(one) == absolute(other) && !one.exists(),
     }
 }
 
