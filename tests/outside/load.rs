@@ -1,5 +1,6 @@
 //! `sockeye bench ENDPOINT` and `bench throughput` against our own server: both count the same.
 
+mod apart;
 mod bulk;
 mod counts;
 mod usage;

@@ -18,7 +18,7 @@ pub const LOAD_SIZE_MAX: usize = 16 * 1024 * 1024;
 pub const LOAD_DEPTH_MAX: usize = 4096;
 
 /// `--depth` at a fixed rate when none is said: a stalled connection does not hold back the requests
-/// behind it before the server has so many of it to do.
+/// behind it before the server has so many of it to do. Datagrams have no such bound there.
 pub const LOAD_DEPTH_OPEN: usize = 16;
 
 /// `--rate`: the most requests a second.
@@ -34,9 +34,14 @@ pub const LOAD_WARMUP: Duration = Duration::from_millis(500);
 /// has failed.
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same of datagrams, where nobody says that one is lost: while it is waited for, its place in
-/// `--depth` is taken.
+/// The same of datagrams, where nobody says that one is lost: while it is waited for, in a closed loop
+/// its place in `--depth` is taken.
 pub const LOAD_DATAGRAM_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Datagrams of one run that are remembered at a time, shared by its sockets, each of which has at most
+/// [`LOAD_KNOWN`]: 24 bytes for each that was sent within `--timeout` and may still be answered. Where
+/// there is no room the next one is held back, which shows as lateness.
+pub const LOAD_AWAITED: u64 = 4 * 1024 * 1024;
 
 /// The pause between two looks of an observer at a run.
 pub const LOAD_PROGRESS: Duration = Duration::from_millis(100);

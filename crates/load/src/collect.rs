@@ -9,7 +9,7 @@ use sockeye_limits as limits;
 use crate::count::{SECOND, Share, Window, histogram};
 use crate::error::ErrorKind;
 use crate::plan::Plan;
-use crate::report::{Datagrams, Report, Second, Whole};
+use crate::report::{Datagrams, Report, Second, Warmup, Whole};
 use crate::worker::Done;
 
 /// What all workers have counted so far.
@@ -19,10 +19,13 @@ pub(crate) struct Collected {
     /// Seconds that a worker may still have something of.
     open: BTreeMap<u64, (Histogram<u64>, u64)>,
     errors: BTreeMap<ErrorKind, u64>,
+    apart: BTreeMap<ErrorKind, u64>,
+    warmup: Warmup,
     examples: BTreeMap<ErrorKind, String>,
     own_delay: Option<Histogram<u64>>,
     datagrams: Option<Datagrams>,
     whole: Whole,
+    begun: u64,
     requests: u64,
     bytes_in: u64,
     seconds: u64,
@@ -36,10 +39,13 @@ impl Collected {
             latency: histogram(),
             open: BTreeMap::new(),
             errors: BTreeMap::new(),
+            apart: BTreeMap::new(),
+            warmup: Warmup::default(),
             examples: BTreeMap::new(),
             own_delay: None,
             datagrams: None,
             whole: Whole::default(),
+            begun: 0,
             requests: 0,
             bytes_in: 0,
             seconds: (window.end - window.start).div_ceil(SECOND),
@@ -70,9 +76,10 @@ impl Collected {
     pub(crate) fn add(&mut self, mut done: Done) {
         let share = done.count.take();
         self.share(share);
-        for (kind, count) in done.count.errors {
-            *self.errors.entry(kind).or_default() += count;
-        }
+        sum(&mut self.errors, done.count.errors);
+        sum(&mut self.apart, done.count.apart);
+        sum(&mut self.warmup.errors, done.count.warmup.errors);
+        sum(&mut self.warmup.connection_errors, done.count.warmup.connection_errors);
         for (kind, text) in done.count.examples {
             self.examples.entry(kind).or_insert(text);
         }
@@ -85,6 +92,7 @@ impl Collected {
         if let Some(datagrams) = done.datagrams {
             self.datagrams = Some(self.datagrams.map_or(datagrams, |sum| sum.and(datagrams)));
         }
+        self.begun += done.count.begun;
         self.requests += done.count.requests;
         self.bytes_in += done.count.bytes_in;
         self.whole.requests += done.whole.requests;
@@ -122,11 +130,14 @@ impl Collected {
         Report {
             plan: plan.clone(),
             elapsed,
+            begun: self.begun,
             requests: self.requests,
             bytes_out: self.requests * plan.size as u64,
             bytes_in: self.bytes_in,
             latency: self.latency,
             errors: self.errors,
+            connection_errors: self.apart,
+            warmup: self.warmup,
             examples: self.examples,
             series,
             own_delay: self.own_delay,
@@ -166,6 +177,12 @@ impl Collected {
         if self.series.len() > limits::LOAD_SERIES {
             self.series.pop_first();
         }
+    }
+}
+
+fn sum(to: &mut BTreeMap<ErrorKind, u64>, more: BTreeMap<ErrorKind, u64>) {
+    for (kind, count) in more {
+        *to.entry(kind).or_default() += count;
     }
 }
 

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use sockeye_limits as limits;
 
 use crate::error::ErrorKind;
+use crate::report::Warmup;
 
 /// One second, in nanoseconds.
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -57,6 +58,10 @@ pub(crate) struct Count {
     second: u64,
     latency: Histogram<u64>,
     failed_now: u64,
+    /// The load runs: until then connections are only being made.
+    runs: bool,
+    /// Requests of the measured time that were begun: each of them is answered or fails.
+    pub(crate) begun: u64,
     /// Requests of the measured time that were answered.
     pub(crate) requests: u64,
     /// Bytes of their answers.
@@ -67,6 +72,10 @@ pub(crate) struct Count {
     pub(crate) errors: BTreeMap<ErrorKind, u64>,
     /// All of them.
     pub(crate) failed: u64,
+    /// What failed in the measured time and belongs to no request, by why.
+    pub(crate) apart: BTreeMap<ErrorKind, u64>,
+    /// What failed before the measured time.
+    pub(crate) warmup: Warmup,
     /// The first of each kind, in words, of the whole run.
     pub(crate) examples: BTreeMap<ErrorKind, String>,
     /// At a fixed rate: how late we ourselves were.
@@ -81,11 +90,15 @@ impl Count {
             second: 0,
             latency: histogram(),
             failed_now: 0,
+            runs: false,
+            begun: 0,
             requests: 0,
             bytes_in: 0,
             all_requests: 0,
             errors: BTreeMap::new(),
             failed: 0,
+            apart: BTreeMap::new(),
+            warmup: Warmup::default(),
             examples: BTreeMap::new(),
             own_delay: open.then(histogram),
         }
@@ -103,6 +116,18 @@ impl Count {
         }
     }
 
+    /// The load begins to run.
+    pub(crate) fn begin(&mut self) {
+        self.runs = true;
+    }
+
+    /// `count` requests that were to be sent at `intended` are begun.
+    pub(crate) fn begun(&mut self, intended: u64, count: u64) {
+        if self.window.holds(intended) {
+            self.begun += count;
+        }
+    }
+
     /// `count` requests that were to be sent at `intended` have failed.
     pub(crate) fn failed(
         &mut self,
@@ -111,12 +136,28 @@ impl Count {
         kind: ErrorKind,
         example: impl FnOnce() -> String,
     ) {
-        self.examples.entry(kind).or_insert_with(example);
         if self.window.holds(intended) {
             *self.errors.entry(kind).or_default() += count;
             self.failed += count;
             self.failed_now += count;
+        } else if intended < self.window.start {
+            *self.warmup.errors.entry(kind).or_default() += count;
+        } else {
+            return;
         }
+        self.examples.entry(kind).or_insert_with(example);
+    }
+
+    /// Something has failed at `now` that belongs to no request: a connection was not made, or ended
+    /// while nothing was asked on it.
+    pub(crate) fn apart(&mut self, now: u64, kind: ErrorKind, example: impl FnOnce() -> String) {
+        let errors = match self.runs {
+            true if self.window.holds(now) => &mut self.apart,
+            true if now >= self.window.end => return,
+            _ => &mut self.warmup.connection_errors,
+        };
+        *errors.entry(kind).or_default() += 1;
+        self.examples.entry(kind).or_insert_with(example);
     }
 
     /// A request that was due at `intended` could leave at `now` as far as its connection went.
@@ -168,10 +209,28 @@ mod tests {
         count.failed(WINDOW.end, 1, ErrorKind::Reset, none);
         count.failed(WINDOW.start, 3, ErrorKind::Reset, none);
         assert_eq!((count.requests, count.all_requests), (3, 5));
+        count.failed(WINDOW.start - 1, 2, ErrorKind::Wrong, none);
         assert_eq!(count.errors, BTreeMap::from([(ErrorKind::Reset, 3)]));
+        assert_eq!(count.warmup.errors, BTreeMap::from([(ErrorKind::Wrong, 2)]));
         let last = count.take();
         assert_eq!((last.latency.len(), last.errors), (3, 3));
         assert!(last.latency.max() >= 7 * SECOND);
+    }
+
+    /// B1: what belongs to no request is counted apart, by when it happened: before the load ran it
+    /// was in the warm-up whatever the clock said, and behind the end it is nobody's, without a word.
+    #[test]
+    fn apart() {
+        let mut count = Count::new(WINDOW, false);
+        count.apart(WINDOW.start, ErrorKind::Refused, none);
+        count.begin();
+        count.apart(WINDOW.start - 1, ErrorKind::Refused, none);
+        count.apart(WINDOW.start, ErrorKind::Closed, none);
+        count.apart(WINDOW.end, ErrorKind::Timeout, none);
+        assert_eq!(count.warmup.connection_errors, BTreeMap::from([(ErrorKind::Refused, 2)]));
+        assert_eq!(count.apart, BTreeMap::from([(ErrorKind::Closed, 1)]));
+        assert!(!count.examples.contains_key(&ErrorKind::Timeout));
+        assert_eq!(count.failed, 0);
     }
 
     /// B2: seconds are cut where they end, and what comes after the end is in the last one.

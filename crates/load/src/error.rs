@@ -68,6 +68,8 @@ pub enum ErrorKind {
     Unreachable,
     /// It was in flight on a connection that was given up after a wrong answer.
     GivenUp,
+    /// It was in flight when the run was ended early.
+    Interrupted,
     /// At a fixed rate: it was due, and could not be sent before the run ended.
     Unsent,
     /// Anything else that the system said.
@@ -89,6 +91,7 @@ impl ErrorKind {
             ErrorKind::NoRoom => "no-room",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::GivenUp => "given-up",
+            ErrorKind::Interrupted => "interrupted",
             ErrorKind::Unsent => "unsent",
             ErrorKind::Other => "other",
         }

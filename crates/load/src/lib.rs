@@ -36,5 +36,5 @@ mod worker;
 pub use error::{Error, ErrorKind};
 pub use plan::{Pace, Plan, Verify};
 pub use progress::{Observer, Phase, Progress};
-pub use report::{Datagrams, Report, Second, Whole};
+pub use report::{Datagrams, Report, Second, Warmup, Whole};
 pub use run::run;

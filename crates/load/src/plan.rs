@@ -55,7 +55,8 @@ pub struct Plan {
     pub connections: usize,
     /// Bytes of a request.
     pub size: usize,
-    /// Requests in flight on one connection, at most.
+    /// Requests in flight on one connection, at most. Datagrams at a fixed rate have no such bound:
+    /// nobody says that one is lost, and those that are would hold back the others.
     pub depth: usize,
     /// How long is counted.
     pub duration: Duration,
@@ -92,6 +93,12 @@ impl Plan {
             workers: 1,
             timeout: if stream { limits::LOAD_TIMEOUT } else { limits::LOAD_DATAGRAM_TIMEOUT },
         }
+    }
+
+    /// The depth, where it holds anything back.
+    pub(crate) fn depth_that_holds(&self) -> Option<usize> {
+        let free = self.pace != Pace::Closed && !self.endpoint.transport().is_stream();
+        (!free).then_some(self.depth)
     }
 
     /// Refuses what makes no sense.

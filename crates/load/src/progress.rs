@@ -29,7 +29,7 @@ pub struct Progress {
     pub connections: usize,
     /// Requests answered rightly so far.
     pub requests: u64,
-    /// Requests that failed so far.
+    /// What failed so far: requests, and connections.
     pub errors: u64,
     /// Bytes sent so far, of the whole run.
     pub bytes_out: u64,

@@ -18,6 +18,9 @@ pub struct Report {
     pub plan: Plan,
     /// The measured time.
     pub elapsed: Duration,
+    /// Requests that were begun: each is one of [`Report::requests`] or one of [`Report::errors`],
+    /// where what was due and never begun ([`ErrorKind::Unsent`]) comes on top.
+    pub begun: u64,
     /// Requests that were answered, and rightly where answers are checked.
     pub requests: u64,
     /// Bytes of those requests.
@@ -29,7 +32,12 @@ pub struct Report {
     pub latency: Histogram<u64>,
     /// Requests that failed, by why.
     pub errors: BTreeMap<ErrorKind, u64>,
-    /// Of each kind of error the first, in words: cause and remedy.
+    /// What failed and belongs to no request, by why: connections that could not be made, or that
+    /// ended while nothing was asked on them; of datagrams, errors and answers that belong to none.
+    pub connection_errors: BTreeMap<ErrorKind, u64>,
+    /// What failed before the measured time, in none of the figures above.
+    pub warmup: Warmup,
+    /// Of each kind of error, wherever it was, the first, in words: cause and remedy.
     pub examples: BTreeMap<ErrorKind, String>,
     /// The measured time second by second, in order; the last one may be shorter than a second.
     pub series: Vec<Second>,
@@ -55,9 +63,18 @@ impl Report {
         }
     }
 
-    /// All errors.
+    /// All requests that failed.
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
+    }
+
+    /// True where nothing failed that `forgiven` does not hold: no request, no connection, in the
+    /// warm-up neither.
+    pub fn is_clean(&self, forgiven: impl Fn(ErrorKind) -> bool) -> bool {
+        let requests = self.errors.keys().chain(self.warmup.errors.keys());
+        requests.copied().all(forgiven)
+            && self.connection_errors.is_empty()
+            && self.warmup.connection_errors.is_empty()
     }
 }
 
@@ -75,6 +92,22 @@ pub struct Second {
     pub p99_ns: u64,
     /// The longest latency, in nanoseconds.
     pub max_ns: u64,
+}
+
+/// What failed before the measured time: while the first connections were made, and in the warm-up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Warmup {
+    /// Requests that failed, by why.
+    pub errors: BTreeMap<ErrorKind, u64>,
+    /// As [`Report::connection_errors`].
+    pub connection_errors: BTreeMap<ErrorKind, u64>,
+}
+
+impl Warmup {
+    /// True where nothing failed.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty() && self.connection_errors.is_empty()
+    }
 }
 
 /// The whole run, warm-up and last answers included.

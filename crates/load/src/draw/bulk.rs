@@ -20,7 +20,9 @@ pub fn throughput(report: &ThroughputReport, columns: usize, ink: Ink) -> Vec<St
     if let Some(datagrams) = &report.datagrams {
         lines.extend(parts(&fate(datagrams), columns));
     }
-    lines.extend(errors(&report.errors, &report.examples, columns, ink));
+    let told = [("", ("error", "errors", &report.errors))];
+    let told = if report.errors.is_empty() { &[][..] } else { &told };
+    lines.extend(errors(told, &report.examples, columns, ink));
     if report.stopped {
         lines.push("stopped early".into());
     }

@@ -26,7 +26,7 @@ pub fn report(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
     if let Some(datagrams) = &report.datagrams {
         lines.extend(parts(&fate(datagrams), columns));
     }
-    lines.extend(errors(&report.errors, &report.examples, columns, ink));
+    lines.extend(trouble(report, columns, ink));
     lines.push(String::new());
     lines.extend(percentiles(report, columns, ink));
     lines.extend(plot(&report.latency, columns, ROWS, ink));
@@ -44,7 +44,9 @@ pub(crate) fn what(plan: &Plan, report: &Report) -> Vec<String> {
     let many = if plan.connections == 1 { "" } else { "s" };
     let how = match plan.churn {
         true => "a connection a request".into(),
-        false => format!("depth {}", plan.depth),
+        false => {
+            plan.depth_that_holds().map_or("any depth".into(), |depth| format!("depth {depth}"))
+        }
     };
     let (count, size) = (units::whole(plan.connections as u64), units::memory(plan.size as f64));
     vec![
@@ -99,10 +101,16 @@ pub(crate) fn checked(verify: Verify) -> &'static str {
 pub(crate) fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     if let Pace::Open { per_second } = report.plan.pace {
-        let reached = report.rate();
-        if reached < per_second as f64 * 0.99 {
-            let (reached, meant) = (units::whole(reached.round() as u64), units::whole(per_second));
-            notes.push(format!("Reached {reached}/s of {meant}/s: it did not keep up."));
+        let seconds = report.elapsed.as_secs_f64().max(1e-9);
+        let (left, answered) = (report.begun as f64 / seconds, report.rate());
+        let of = |rate: f64| {
+            format!("{}/s of {}/s", units::whole(rate.round() as u64), units::whole(per_second))
+        };
+        let meant = per_second as f64 * 0.99;
+        if left < meant {
+            notes.push(format!("Reached {}: it did not keep up.", of(left.min(answered))));
+        } else if answered < meant {
+            notes.push(format!("The rate was held; {} were answered.", of(answered)));
         }
     }
     let late = report.own_delay.as_ref().filter(|late| !late.is_empty());
@@ -135,31 +143,77 @@ pub(crate) fn fate(datagrams: &Datagrams) -> Vec<String> {
     ]
 }
 
-/// Errors by kind, the most frequent first, and what the first ones said.
+/// A kind of thing that fails: how many of it are said, how one is, and how often it was by why.
+pub(crate) type Failed<'a> = (&'static str, &'static str, &'a BTreeMap<ErrorKind, u64>);
+
+/// What failed of a run: requests, connections, and apart from both the same of the warm-up.
+fn trouble(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
+    let [requests, connections] = failed(report);
+    let mut told = vec![("", requests), ("", connections)];
+    if !report.warmup.is_empty() {
+        let when = before(report);
+        told.push((when, ("error", "errors", &report.warmup.errors)));
+        told.push((when, (connections.0, connections.1, &report.warmup.connection_errors)));
+    }
+    told.retain(|(_, (_, _, errors))| !errors.is_empty());
+    let mut lines = match told.is_empty() || told.iter().any(|(when, _)| when.is_empty()) {
+        true => Vec::new(),
+        false => vec!["no errors in the measured time".into()],
+    };
+    lines.extend(errors(&told, &report.examples, columns, ink));
+    lines
+}
+
+/// The two kinds of things that fail in the measured time.
+pub(crate) fn failed(report: &Report) -> [Failed<'_>; 2] {
+    let (one, many) = match report.plan.endpoint.transport().is_stream() {
+        true => ("connection failed", "connections failed"),
+        false => ("error of no request", "errors of no request"),
+    };
+    [("error", "errors", &report.errors), (one, many, &report.connection_errors)]
+}
+
+/// What came before the measured time.
+pub(crate) fn before(report: &Report) -> &'static str {
+    if report.plan.warmup.is_zero() { "while connecting: " } else { "in the warm-up: " }
+}
+
+/// Errors by kind, the most frequent first, each line with when they were before it; and what the
+/// first ones said.
 pub(crate) fn errors(
-    errors: &BTreeMap<ErrorKind, u64>,
+    told: &[(&str, Failed<'_>)],
     examples: &BTreeMap<ErrorKind, String>,
     columns: usize,
     ink: Ink,
 ) -> Vec<String> {
-    if errors.is_empty() {
+    if told.is_empty() {
         return vec!["no errors".into()];
     }
-    let kinds = by_count(errors);
-    let told: Vec<String> =
-        kinds.iter().map(|(kind, count)| format!("{kind} {}", units::whole(*count))).collect();
-    let sum = kinds.iter().map(|(_, count)| count).sum();
-    let noun = if sum == 1 { "error" } else { "errors" };
-    let line = format!("{} {noun}: {}", units::whole(sum), told.join(", "));
-    let mut lines: Vec<String> =
-        wrap(&line, columns).iter().map(|line| ink.paint(Tone::Hot, line)).collect();
-    let said = kinds.iter().filter_map(|(kind, _)| examples.get(kind)).take(EXAMPLES);
+    let mut lines = Vec::new();
+    let mut kinds: Vec<ErrorKind> = Vec::new();
+    for (when, (one, many, errors)) in told {
+        let text = format!("{when}{}", sentence(one, many, errors));
+        lines.extend(wrap(&text, columns).iter().map(|line| ink.paint(Tone::Hot, line)));
+        let more = by_count(errors).into_iter().map(|(kind, _)| kind);
+        kinds.extend(more.filter(|kind| !kinds.contains(kind)).collect::<Vec<_>>());
+    }
+    let said = kinds.iter().filter_map(|kind| examples.get(kind)).take(EXAMPLES);
     // Whole: what to do stands at the end.
     lines.extend(said.flat_map(|text| {
         let text = wrap(&sockeye_net::shown::line(text), columns.saturating_sub(2));
         text.into_iter().map(|line| ink.paint(Tone::Faint, &format!("  {line}")))
     }));
     lines
+}
+
+/// How many, and by why.
+pub(crate) fn sentence(one: &str, many: &str, errors: &BTreeMap<ErrorKind, u64>) -> String {
+    let kinds = by_count(errors);
+    let told: Vec<String> =
+        kinds.iter().map(|(kind, count)| format!("{kind} {}", units::whole(*count))).collect();
+    let sum = kinds.iter().map(|(_, count)| count).sum();
+    let noun = if sum == 1 { one } else { many };
+    format!("{} {noun}: {}", units::whole(sum), told.join(", "))
 }
 
 pub(crate) fn by_count(errors: &BTreeMap<ErrorKind, u64>) -> Vec<(ErrorKind, u64)> {
@@ -218,11 +272,14 @@ pub(crate) mod tests {
         Report {
             plan,
             elapsed: Duration::from_secs(10),
+            begun: 100_000,
             requests: 100_000,
             bytes_out: 6_400_000,
             bytes_in: 6_400_000,
             latency,
             errors: BTreeMap::new(),
+            connection_errors: BTreeMap::new(),
+            warmup: Default::default(),
             examples: BTreeMap::new(),
             series: (0..10).map(second).collect(),
             own_delay: None,
@@ -276,6 +333,43 @@ pub(crate) mod tests {
             assert!(text.contains(said), "{said:?} in {text}");
         }
         assert!(!text.contains('\x1b'), "{text:?}");
+    }
+
+    /// B1: requests, connections and the warm-up are told apart, and the reason of each kind once; a
+    /// measured time without errors says no more than that.
+    #[test]
+    fn apart() {
+        let mut told = usual();
+        told.connection_errors.insert(ErrorKind::Refused, 3);
+        told.warmup.errors.insert(ErrorKind::Reset, 1);
+        told.warmup.connection_errors.insert(ErrorKind::Refused, 2);
+        told.examples.insert(ErrorKind::Refused, "nothing listens there".into());
+        let said = |told: &Report| report(told, 80, Ink::Plain)[4..].join("\n");
+        let text = said(&told);
+        let lines = "3 connections failed: refused 3\nin the warm-up: 1 error: reset 1\nin the \
+                     warm-up: 2 connections failed: refused 2\n  nothing listens there\n\n";
+        assert!(text.starts_with(lines), "{text}");
+        told.connection_errors.clear();
+        let text = said(&told);
+        assert!(text.starts_with("no errors in the measured time\nin the warm-up: 1 e"), "{text}");
+        told.plan.warmup = Duration::ZERO;
+        assert!(said(&told).contains("while connecting: 2 connections failed"), "{told:?}");
+        told.plan.endpoint = "udp://127.0.0.1:9".parse().unwrap();
+        assert!(said(&told).contains("2 errors of no request: refused 2"), "{told:?}");
+    }
+
+    /// B1, B2: a rate that was held, where answers are missing, is told from one that was not.
+    #[test]
+    fn held() {
+        let mut told = usual();
+        told.plan.pace = Pace::Open { per_second: 10_000 };
+        assert_eq!(notes(&told), [""; 0]);
+        told.requests = 90_000;
+        assert_eq!(notes(&told), ["The rate was held; 9,000/s of 10,000/s were answered."]);
+        told.begun = 95_000;
+        assert_eq!(notes(&told), ["Reached 9,000/s of 10,000/s: it did not keep up."]);
+        told.plan.endpoint = "udp://127.0.0.1:9".parse().unwrap();
+        assert!(what(&told.plan, &told).contains("any depth"));
     }
 
     /// B1: nothing answered is no reason to panic.

@@ -1,7 +1,6 @@
 //! A connection for each request.
 
 use super::*;
-use crate::ErrorKind;
 
 /// B1: a connection for each request, counted as the server counts them.
 #[test]

@@ -1,11 +1,13 @@
 //! Runs against servers of known behaviour: what they do is what the reports say.
 
+mod apart;
 mod bulk;
 mod churn;
 mod datagrams;
 mod lies;
 mod truth;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::{Pace, Plan, Report, Verify, run};
+use crate::{ErrorKind, Pace, Plan, Report, Verify, run};
 
 /// Bytes of a request.
 const SIZE: usize = 64;
@@ -70,8 +72,35 @@ impl Server {
     }
 }
 
+/// Runs it; and whatever happened, each request that was begun has had one fate.
 fn ran(plan: &Plan) -> Report {
-    run(plan, &mut ()).unwrap()
+    let report = run(plan, &mut ()).unwrap();
+    let unsent = report.errors.get(&ErrorKind::Unsent).copied().unwrap_or(0);
+    assert_eq!(report.begun + unsent, report.requests + report.failed(), "{report:?}");
+    assert_eq!(report.latency.len(), report.requests);
+    report
+}
+
+/// How often that was among the errors.
+fn count(errors: &BTreeMap<ErrorKind, u64>, kind: ErrorKind) -> u64 {
+    errors.get(&kind).copied().unwrap_or(0)
+}
+
+/// That a server which takes 5 ms for each request shows as one: p50 and p99 are 5 ms and little more.
+/// Other work of the machine makes a run longer and never shorter, so that the best of a few counts.
+fn reads_five(plan: &Plan) {
+    let most = [6, 8].map(Duration::from_millis);
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let report = ran(plan);
+        let points = [0.5, 0.99].map(|quantile| at(&report, quantile));
+        assert!(report.requests > 0 && points[0] >= Duration::from_millis(5), "{points:?}");
+        if points[0] <= most[0] && points[1] <= most[1] {
+            return;
+        }
+        seen.push(points);
+    }
+    panic!("{:?}: 5 ms read {seen:?}", plan.pace);
 }
 
 /// Nanoseconds at a quantile.

@@ -113,6 +113,7 @@ impl<'a> Engine<'a> {
             return;
         }
         let intended = match &self.core.schedule {
+            None if now >= self.core.job.window.end => return,
             None => now,
             Some(schedule) => {
                 if now >= self.core.job.window.start {
@@ -129,6 +130,7 @@ impl<'a> Engine<'a> {
                 intended
             }
         };
+        self.core.count.begun(intended, 1);
         self.open(slot, intended, now, now);
     }
 
@@ -278,8 +280,7 @@ impl<'a> Engine<'a> {
         self.core.count.failed(intended, 1, failure.kind, || failure.text());
         slot.failures = slot.failures.saturating_add(1);
         // Also the first time: an endless row of refusals would keep this loop from all else.
-        let until = now + nanoseconds(super::pause(slot.failures));
-        slot.state = State::Idle { until };
+        slot.state = State::Idle { until: self.core.again(now, slot.failures) };
     }
 
     fn sweep(&mut self, slot: &mut Slot, now: u64) {
@@ -353,7 +354,8 @@ impl<'a> Drive<'a> for Worker<'a> {
                 State::Held { .. } => self.engine.release(slot),
                 _ => self.engine.close(slot),
             }
-            self.engine.fail(slot, intended, left_over(), now);
+            let failure = left_over(self.engine.core.job.stopped());
+            self.engine.fail(slot, intended, failure, now);
         }
     }
 

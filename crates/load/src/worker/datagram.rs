@@ -9,13 +9,13 @@ use sockeye_net::sys::batch::{Batch, Kind};
 use sockeye_net::sys::outgoing::Outgoing;
 use sockeye_net::{Operation, Transport};
 
-use super::drive::{Core, Drive, drive};
+use super::drive::{Core, Drive, INTERRUPTED, drive};
 use super::poll::{EventFlags, Token};
 use super::{Done, Job, nanoseconds, unwatched};
 use crate::arrivals::Arrivals;
 use crate::error::{Error, ErrorKind, Failure};
 use crate::numbered;
-use crate::plan::Verify;
+use crate::plan::{Plan, Verify};
 use crate::report::Datagrams;
 use crate::text::Text;
 
@@ -38,6 +38,8 @@ struct Client {
     failures: u32,
     /// Nothing is sent before then.
     until: u64,
+    /// The last call that sent reported an error of one before it.
+    excused: bool,
     /// More had come than one look takes.
     more: bool,
 }
@@ -59,7 +61,10 @@ struct Engine<'a> {
     core: Core<'a>,
     text: Text,
     size: usize,
+    /// In a closed loop: how many may wait for their answers.
     depth: u64,
+    /// How many are remembered, answered ones behind an unanswered one too.
+    memory: u64,
     timeout: u64,
     verify: Verify,
     outgoing: Outgoing,
@@ -83,15 +88,17 @@ impl<'a> Engine<'a> {
             Transport::Unixgram => Kind::Unix,
             _ => Kind::Udp { packet_info: false },
         };
+        // One more than can be in flight, so that one call empties the socket.
+        let at_once = if job.open() { limits::DATAGRAM_BATCH } else { plan.depth + 1 };
         Ok(Engine {
             text: Text::new(plan.size.max(1), plan.size, plan.verify),
             size: plan.size,
             depth: plan.depth as u64,
+            memory: memory(plan),
             timeout: nanoseconds(plan.timeout),
             verify: plan.verify,
-            outgoing: Outgoing::new(plan.depth, plan.size),
-            // One more than can be in flight, so that one call empties the socket.
-            batch: Batch::new(plan.depth + 1, kind),
+            outgoing: Outgoing::new(if job.open() { at_once } else { plan.depth }, plan.size),
+            batch: Batch::new(at_once, kind),
             core: Core::new(job)?,
         })
     }
@@ -118,31 +125,45 @@ impl<'a> Engine<'a> {
             arrivals: Arrivals::new(),
             failures: 0,
             until: 0,
+            excused: false,
             more: false,
         })
     }
 
-    /// Sends what is due and what the depth has room for.
-    fn go_on(&mut self, client: &mut Client, now: u64) {
-        if self.core.ending.is_some() || !self.core.running || now < client.until {
+    /// Sends what is due and what there is room for, and takes what comes meanwhile.
+    fn go_on(&mut self, client: &mut Client, mut now: u64) {
+        if self.core.ending.is_some() || !self.core.running {
             return;
         }
-        loop {
-            let room = self.depth.saturating_sub(client.in_flight);
-            let due = match &self.core.schedule {
-                None => room,
-                Some(schedule) => {
-                    if now >= self.core.job.window.start {
-                        client.begun = client.begun.max(client.warm);
-                    }
-                    schedule.due_of(client.number, now).saturating_sub(client.begun).min(room)
-                }
-            };
-            let count = due.min(self.outgoing.most() as u64) as usize;
+        // A rate that cannot be reached does not keep this loop from all else.
+        for _ in 0..limits::LOAD_BATCHES {
+            let count = self.due(client, now).min(self.outgoing.most() as u64) as usize;
             if count == 0 || !self.send(client, count, now) {
                 return;
             }
+            // In an open loop answers may come quicker than all that is due has left: a socket holds
+            // a few hundred, and drops the rest.
+            if self.core.schedule.is_some() && count == self.outgoing.most() {
+                now = self.core.clock.now();
+                self.take(client, now);
+            }
         }
+    }
+
+    /// How many datagrams are due, as far as there is room for them. At a fixed rate none waits for
+    /// another: a lost one would hold back those behind it until it is given up.
+    fn due(&self, client: &mut Client, now: u64) -> u64 {
+        let due = match &self.core.schedule {
+            None if now < client.until || now >= self.core.job.window.end => 0,
+            None => self.depth.saturating_sub(client.in_flight),
+            Some(schedule) => {
+                if now >= self.core.job.window.start {
+                    client.begun = client.begun.max(client.warm);
+                }
+                schedule.due_of(client.number, now).saturating_sub(client.begun)
+            }
+        };
+        due.min(self.memory.saturating_sub(client.waiting.len() as u64))
     }
 
     /// Sends so many datagrams; false where the socket takes no more now.
@@ -156,20 +177,11 @@ impl<'a> Engine<'a> {
         let sent = match self.outgoing.send(&client.socket, count) {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => {
-                self.refused(client, Operation::Send, error, now);
-                return false;
-            }
+            Err(error) => return self.not_sent(client, error, now),
         };
+        client.excused &= sent == 0;
         for _ in 0..sent {
-            let intended = match &self.core.schedule {
-                None => now,
-                Some(schedule) => schedule.time_of(client.number, client.begun),
-            };
-            if self.core.looking {
-                self.core.count.sent_late(intended, now);
-            }
-            client.begun += 1;
+            let intended = self.begin(client, now);
             client.waiting.push_back(Waiting { intended, sent: now, settled: false });
         }
         client.sent += sent as u64;
@@ -179,24 +191,68 @@ impl<'a> Engine<'a> {
         sent == count
     }
 
+    /// The next request begins; gives the time at which it was to be sent.
+    fn begin(&mut self, client: &mut Client, now: u64) -> u64 {
+        let intended = match &self.core.schedule {
+            None => now,
+            Some(schedule) => schedule.time_of(client.number, client.begun),
+        };
+        if self.core.looking {
+            self.core.count.sent_late(intended, now);
+        }
+        client.begun += 1;
+        self.core.count.begun(intended, 1);
+        intended
+    }
+
+    /// The call that sends has failed. What the network said of a datagram that left before comes in
+    /// this way as well, once; any other error is that of the next datagram, which does not leave.
+    /// True where the schedule goes on none the less.
+    fn not_sent(&mut self, client: &mut Client, error: io::Error, now: u64) -> bool {
+        let udp = self.core.job.plan.endpoint.transport() == Transport::Udp;
+        if udp && !client.excused && client.in_flight > 0 {
+            client.excused = true;
+            self.refused(client, Operation::Send, error, now);
+        } else {
+            let failure = self.core.failed(Operation::Send, error);
+            let intended = self.begin(client, now);
+            self.core.count.failed(intended, 1, failure.kind, || failure.text());
+            self.pause(client, now);
+        }
+        self.core.schedule.is_some()
+    }
+
     /// The socket reports an error: of one that left before, which one it does not say.
     fn refused(&mut self, client: &mut Client, operation: Operation, error: io::Error, now: u64) {
         let failure = self.core.failed(operation, error);
-        let oldest = client.waiting.iter_mut().find(|waiting| !waiting.settled);
-        let intended = oldest.map_or(now, |oldest| {
-            oldest.settled = true;
-            client.in_flight -= 1;
-            self.core.in_flight -= 1;
-            oldest.intended
-        });
-        self.core.count.failed(intended, 1, failure.kind, || failure.text());
+        match client.waiting.iter_mut().find(|waiting| !waiting.settled) {
+            Some(oldest) => {
+                oldest.settled = true;
+                client.in_flight -= 1;
+                self.core.in_flight -= 1;
+                self.core.count.failed(oldest.intended, 1, failure.kind, || failure.text());
+                client.settle();
+            }
+            None => self.core.count.apart(now, failure.kind, || failure.text()),
+        }
+        self.pause(client, now);
+    }
+
+    /// In a closed loop nothing else keeps a socket that fails from doing so as fast as it goes.
+    fn pause(&mut self, client: &mut Client, now: u64) {
         client.failures = client.failures.saturating_add(1);
-        client.until = now + nanoseconds(super::pause(client.failures));
+        client.until = self.core.again(now, client.failures);
     }
 
     /// Takes datagrams until there are no more, and sends what that allows.
     fn receive(&mut self, client: &mut Client) {
-        let mut now = self.core.clock.now();
+        let now = self.core.clock.now();
+        let now = self.take(client, now);
+        self.go_on(client, now);
+    }
+
+    /// Takes datagrams until there are no more; gives when that was.
+    fn take(&mut self, client: &mut Client, mut now: u64) -> u64 {
         client.more = true;
         // A flood that nobody asked for does not keep this loop from all else.
         for _ in 0..limits::LOAD_BATCHES {
@@ -218,7 +274,7 @@ impl<'a> Engine<'a> {
                 break;
             }
         }
-        self.go_on(client, now);
+        now
     }
 
     fn arrived(&mut self, client: &mut Client, i: usize, now: u64) {
@@ -269,13 +325,14 @@ impl<'a> Engine<'a> {
         let waiting = number
             .and_then(|number| client.waiting.get_mut(number.checked_sub(base)? as usize))
             .filter(|waiting| !waiting.settled);
-        let intended = waiting.map_or(now, |waiting| {
-            waiting.settled = true;
-            client.in_flight -= 1;
-            self.core.in_flight -= 1;
-            waiting.intended
-        });
-        self.core.count.failed(intended, 1, ErrorKind::Wrong, || WRONG.into());
+        let Some(waiting) = waiting else {
+            return self.core.count.apart(now, ErrorKind::Wrong, || WRONG.into());
+        };
+        waiting.settled = true;
+        client.in_flight -= 1;
+        self.core.in_flight -= 1;
+        self.core.count.failed(waiting.intended, 1, ErrorKind::Wrong, || WRONG.into());
+        client.settle();
     }
 
     /// Gives up what was sent too long ago, and sends again.
@@ -283,19 +340,36 @@ impl<'a> Engine<'a> {
         if client.more {
             self.receive(client);
         }
-        let silence = now.saturating_sub(self.timeout);
+        self.expire(client, now.saturating_sub(self.timeout), u64::MAX);
+        self.go_on(client, now);
+    }
+
+    /// Gives up what was sent before `silence`. What was not sent before `patient` is no loss: the run
+    /// was ended before anybody knows.
+    fn expire(&mut self, client: &mut Client, silence: u64, patient: u64) {
         while let Some(waiting) = client.waiting.front()
             && (waiting.settled || waiting.sent < silence)
         {
             if !waiting.settled {
                 client.in_flight -= 1;
                 self.core.in_flight -= 1;
-                self.core.count.failed(waiting.intended, 1, ErrorKind::Timeout, || LOST.into());
+                let (kind, said) = match waiting.sent < patient {
+                    true => (ErrorKind::Timeout, LOST),
+                    // Its time was not over yet.
+                    false => (ErrorKind::Interrupted, INTERRUPTED),
+                };
+                self.core.count.failed(waiting.intended, 1, kind, || said.into());
             }
             client.waiting.pop_front();
         }
-        self.go_on(client, now);
     }
+}
+
+/// How many datagrams of one socket are remembered at a time: of more nobody would know whether an
+/// answer comes for the first time ([`limits::LOAD_KNOWN`]).
+fn memory(plan: &Plan) -> u64 {
+    let share = limits::LOAD_AWAITED / plan.connections.max(1) as u64;
+    share.max(plan.depth as u64).min(limits::LOAD_KNOWN)
 }
 
 impl Client {
@@ -342,9 +416,18 @@ impl<'a> Drive<'a> for Worker<'a> {
     }
 
     fn give_up(&mut self, now: u64) {
-        // All that was sent until now is older than that.
-        let later = now + self.engine.timeout + 1;
-        self.clients.iter_mut().for_each(|client| self.engine.sweep(client, later));
+        let engine = &mut self.engine;
+        // A run that was not ended early has waited long enough for the last ones as well.
+        let patient = match engine.core.job.stopped() {
+            true => now.saturating_sub(engine.timeout),
+            false => u64::MAX,
+        };
+        for client in &mut self.clients {
+            if client.more {
+                engine.take(client, now);
+            }
+            engine.expire(client, u64::MAX, patient);
+        }
     }
 
     fn begun(&self) -> Vec<(u64, u64)> {

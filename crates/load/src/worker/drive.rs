@@ -96,6 +96,16 @@ impl<'a> Core<'a> {
     ) -> Failure {
         self.job.target.failed(operation, error)
     }
+
+    /// When to try again after so many failures in a row. What failed in the warm-up is tried again
+    /// when the measured time begins: a pause over all of it would count as nothing at all.
+    pub(super) fn again(&self, now: u64, failures: u32) -> u64 {
+        let until = now + nanoseconds(super::pause(failures));
+        match self.job.window.start {
+            start if now < start => until.min(start),
+            _ => until,
+        }
+    }
 }
 
 /// Waits for events at most so long, and hands them on.
@@ -115,6 +125,7 @@ pub(super) fn drive<'a>(mut worker: impl Drive<'a>) -> Result<Option<Done>, Erro
     let core = worker.core();
     let Some(clock) = core.job.begin() else { return Ok(None) };
     (core.clock, core.running) = (clock, true);
+    core.count.begin();
     let timeout = nanoseconds(core.job.plan.timeout);
     let settle = nanoseconds(limits::LOAD_SETTLE);
     worker.start(clock.now());
@@ -174,7 +185,9 @@ fn finish<'a>(mut worker: impl Drive<'a>, now: u64) -> Done {
         let unsent = begun.iter().map(|(number, begun)| due.unsent(window, *number, *begun, until));
         let unsent: u64 = unsent.sum();
         if unsent > 0 {
-            core.count.failed(window.end - 1, unsent, ErrorKind::Unsent, || UNSENT.into());
+            let stream = core.job.plan.endpoint.transport().is_stream();
+            let said = if stream { UNSENT } else { UNSENT_DATAGRAMS };
+            core.count.failed(window.end - 1, unsent, ErrorKind::Unsent, || said.into());
         }
     }
     core.whole.requests = core.count.all_requests;
@@ -204,8 +217,12 @@ pub(super) fn unfinished() -> Failure {
     )
 }
 
-/// The run is over, and this was still in flight.
-pub(super) fn left_over() -> Failure {
+/// The run is over, and this was still in flight. Where it was ended early that says nothing of the
+/// server: nobody has waited for as long as it may take.
+pub(super) fn left_over(stopped: bool) -> Failure {
+    if stopped {
+        return Failure::said(ErrorKind::Interrupted, INTERRUPTED);
+    }
     Failure::said(
         ErrorKind::Timeout,
         "the run was over and the last answers, which are waited for up to --timeout, were not \
@@ -223,5 +240,12 @@ pub(super) fn unanswered() -> Failure {
     )
 }
 
+/// In flight when the run was ended early.
+pub(super) const INTERRUPTED: &str =
+    "the run was ended before the answer came. Let it run to its end to know what becomes of it.";
+
 const UNSENT: &str = "requests were due and could not be sent before the end: the rate was not \
                       reached. Lower --rate, or raise --connections or --depth.";
+
+const UNSENT_DATAGRAMS: &str = "datagrams were due and could not be sent before the end: the rate was not \
+                                reached. Lower --rate or --timeout, or raise --connections or --workers.";

@@ -138,13 +138,16 @@ impl Link {
         (answered, fault.map_or(Ok(()), Err))
     }
 
-    /// Counts what was in flight as failed, and gives how many that were.
+    /// Counts what was in flight as failed, and gives how many that were. An end at which nothing was
+    /// asked is no request's.
     pub(super) fn lose(&mut self, failure: Failure, now: u64, count: &mut Count) -> u64 {
         let lost = self.flight.len();
         let kind = failure.kind;
         let single = matches!(kind, ErrorKind::Wrong | ErrorKind::OutOfOrder | ErrorKind::TooMuch);
-        let (first, so_many) =
-            self.flight.pop(if single { 1 } else { u64::MAX }).unwrap_or((now, 1));
+        let Some((first, so_many)) = self.flight.pop(if single { 1 } else { u64::MAX }) else {
+            count.apart(now, kind, || failure.text());
+            return 0;
+        };
         count.failed(first, so_many, kind, || failure.text());
         while let Some((intended, so_many)) = self.flight.pop(u64::MAX) {
             let kind = if single { ErrorKind::GivenUp } else { kind };

@@ -60,7 +60,8 @@ impl Live {
     fn tell(&self, count: &Count, whole: &Whole, connections: u64) {
         self.requests.store(count.requests, Ordering::Relaxed);
         self.all_requests.store(count.all_requests, Ordering::Relaxed);
-        self.errors.store(count.failed, Ordering::Relaxed);
+        let apart: u64 = count.apart.values().sum();
+        self.errors.store(count.failed + apart, Ordering::Relaxed);
         self.bytes_out.store(whole.bytes_out, Ordering::Relaxed);
         self.bytes_in.store(whole.bytes_in, Ordering::Relaxed);
         self.connections.store(connections, Ordering::Relaxed);

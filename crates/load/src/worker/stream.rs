@@ -137,7 +137,10 @@ impl<'a> Engine<'a> {
             let before = link.in_flight();
             let room = self.depth - before;
             match &self.core.schedule {
-                None if room > 0 => link.begin(now, room, self.size, now),
+                None if room > 0 && now < self.core.job.window.end => {
+                    link.begin(now, room, self.size, now);
+                    self.core.count.begun(now, room);
+                }
                 None => {}
                 Some(schedule) => {
                     if now >= self.core.job.window.start {
@@ -152,6 +155,7 @@ impl<'a> Engine<'a> {
                             self.core.count.sent_late(intended, now);
                         }
                         link.begin(intended, 1, self.size, now);
+                        self.core.count.begun(intended, 1);
                     }
                     slot.begun += begins;
                 }
@@ -170,14 +174,12 @@ impl<'a> Engine<'a> {
             self.core.in_flight -= link.lose(failure, now, &mut self.core.count);
             self.core.open -= 1;
         } else {
-            // Before the measured time it is none the less a connection that the run does not have.
-            let at = now.max(self.core.job.window.start);
-            self.core.count.failed(at, 1, failure.kind, || failure.text());
+            self.core.count.apart(now, failure.kind, || failure.text());
         }
-        let pause = super::pause(slot.failures);
+        let (first, until) = (slot.failures == 0, self.core.again(now, slot.failures));
         slot.failures = slot.failures.saturating_add(1);
-        slot.state = State::Waiting { until: now + nanoseconds(pause) };
-        if pause.is_zero() && self.core.ending.is_none() {
+        slot.state = State::Waiting { until };
+        if first && self.core.ending.is_none() {
             self.attempt(slot, now);
         }
     }
@@ -332,10 +334,20 @@ impl<'a> Drive<'a> for Worker<'a> {
 
     fn give_up(&mut self, now: u64) {
         for slot in &mut self.slots {
-            if let State::Open(link) = &mut slot.state
-                && link.in_flight() > 0
-            {
-                link.lose(left_over(), now, &mut self.engine.core.count);
+            match &mut slot.state {
+                State::Open(link) if link.in_flight() > 0 => {
+                    let failure = left_over(self.engine.core.job.stopped());
+                    link.lose(failure, now, &mut self.engine.core.count);
+                }
+                // One that is made in a moment is no failure.
+                State::Connecting { since, .. }
+                    if now - *since > nanoseconds(limits::LOAD_PAUSE_MAX) =>
+                {
+                    let (failure, last) = (unanswered(), self.engine.core.job.window.end - 1);
+                    let count = &mut self.engine.core.count;
+                    count.apart(now.min(last), failure.kind, || failure.text());
+                }
+                _ => {}
             }
         }
     }

@@ -34,16 +34,23 @@ pub fn report(report: &Report, made: Made) -> Page {
     let time = |name: &str| mark(name).map_or("–".into(), units::time);
     let answered =
         format!("{} answered{}", units::whole(report.requests), run::checked(report.plan.verify));
-    let kinds = run::by_count(&report.errors);
-    let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
-    let cards = vec![
+    let kinds = |errors| {
+        let kinds = run::by_count(errors);
+        let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        kinds.join(", ")
+    };
+    let mut cards = vec![
         card("requests a second", units::whole(report.rate().round() as u64), answered),
         card("p50", time("p50"), "half are faster".into()),
         card("p99", time("p99"), "1 in 100 is slower".into()),
         card("p99.9", time("p99.9"), "1 in 1,000 is slower".into()),
         card("slowest", time("max"), String::new()),
-        card("errors", units::whole(report.failed()), kinds.join(", ")),
+        card("errors", units::whole(report.failed()), kinds(&report.errors)),
     ];
+    let [_, (_, apart, errors)] = run::failed(report);
+    if !errors.is_empty() {
+        cards.push(card(apart, units::whole(errors.values().sum()), kinds(errors)));
+    }
     let mut parts = vec![Part::Cards(cards)];
     parts.extend(run::notes(report).into_iter().map(Part::Text));
     parts.extend(
@@ -65,17 +72,29 @@ pub fn report(report: &Report, made: Made) -> Page {
         rows.collect(),
     ));
     if !report.examples.is_empty() {
-        let rows = run::by_count(&report.errors).into_iter().map(|(kind, count)| {
-            let said = report.examples.get(&kind).map_or("", String::as_str);
-            vec![kind.to_string(), units::whole(count), said.to_owned()]
-        });
-        parts.push(Part::Table(
-            "Errors".into(),
-            words(&["kind", "requests", "the first one"]),
-            rows.collect(),
-        ));
+        let head = words(&["what", "kind", "how many", "the first one"]);
+        parts.push(Part::Table("Errors".into(), head, errors_of(report)));
     }
     made.page("Load", &subtitle, parts)
+}
+
+/// Each kind of error of each kind of thing, with the first of its kind.
+fn errors_of(report: &Report) -> Vec<Vec<String>> {
+    let [requests, (_, apart, errors)] = run::failed(report);
+    let before = run::before(report);
+    let all = [
+        ("requests".to_owned(), requests.2),
+        (apart.to_owned(), errors),
+        (format!("{before}requests"), &report.warmup.errors),
+        (format!("{before}{apart}"), &report.warmup.connection_errors),
+    ];
+    let rows = all.iter().flat_map(|(what, errors)| {
+        run::by_count(errors).into_iter().map(move |(kind, count)| {
+            let said = report.examples.get(&kind).map_or("", String::as_str);
+            vec![what.clone(), kind.to_string(), units::whole(count), said.to_owned()]
+        })
+    });
+    rows.collect()
 }
 
 /// The rate and latencies second by second. A last second that is hardly one is left out.

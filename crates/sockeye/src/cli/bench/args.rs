@@ -37,7 +37,11 @@ there; upper has no such bound.
 
 An endpoint that is named as a command is written ./models or unix:models.
 
-Exit status: 0 if all was answered rightly (datagrams may be lost), 1 if anything failed, 2 usage.";
+What fails is counted by kind: requests; apart from them connections, and whatever failed in the
+warm-up.
+
+Exit status: 0 if all was answered rightly (datagrams may be lost), 1 if anything failed, in the warm-up
+too, 2 usage. Of a run that is ended early what was in flight is no failure.";
 
 const THROUGHPUT_EXAMPLES: &str = "\
 Examples:
@@ -92,7 +96,8 @@ pub(super) struct LoadArgs {
     #[arg(short, long, env = "SOCKEYE_SIZE", value_name = "BYTES", value_parser = units::size)]
     pub(super) size: Option<u64>,
 
-    /// Requests in flight on one connection, at most [default: 1; with --rate 16].
+    /// Requests in flight on one connection, at most [default: 1; with --rate 16]. Datagrams at a fixed
+    /// rate are sent when they are due, however many wait: a lost one holds none back.
     #[arg(short, long, env = "SOCKEYE_DEPTH", value_name = "N", value_parser = values::count)]
     pub(super) depth: Option<usize>,
 

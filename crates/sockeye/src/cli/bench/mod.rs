@@ -41,7 +41,13 @@ fn load(mut args: LoadArgs, config: BenchConfig) -> Result<(), Failure> {
     live.finish();
     print::report(&report, &output)?;
     let datagrams = !plan.endpoint.transport().is_stream();
-    let clean = report.errors.keys().all(|kind| datagrams && *kind == ErrorKind::Timeout);
+    let clean = report.is_clean(|kind| match kind {
+        // Lost ones are a result.
+        ErrorKind::Timeout => datagrams,
+        // Whoever ends a run early knows why.
+        ErrorKind::Interrupted => true,
+        _ => false,
+    });
     status(clean && report.requests > 0)
 }
 

@@ -168,7 +168,7 @@ fn sample(report: &Report) -> Sample {
         cpu: None,
         voluntary: None,
         involuntary: None,
-        errors: report.failed() as f64,
+        errors: (report.failed() + report.connection_errors.values().sum::<u64>()) as f64,
         unanswered: unanswered as f64,
     }
 }
