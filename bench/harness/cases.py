@@ -4,6 +4,7 @@ A new target is one function that yields cases, and one line in TARGETS.
 """
 
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
@@ -12,6 +13,7 @@ from . import files, remote
 from .files import Mover
 from .remote import Remote
 
+PEERS = Path(__file__).resolve().parent.parent / "peers"
 # One process that answers one message of 64 bytes and ends by itself: ncat does not wait for the
 # answer when we end our sending first, which is what `tr` would need.
 UPPER = f"{shutil.which('dd')} bs=64 count=1 conv=ucase status=none"
@@ -112,6 +114,12 @@ class Peers:
         command = ["ncat", "-lk", "127.0.0.1", "PORT", "--exec", UPPER]
         return Rival("ncat --exec", command, target=target)
 
+    def python(self, kind: str) -> Rival:
+        """Python's socketserver, a thread for each connection or datagram: to know only."""
+        name = "ThreadingUDPServer" if kind == "udp" else "ThreadingTCPServer"
+        program = str(PEERS / "socketserver-upper")
+        return Rival(f"Python {name}", [sys.executable, program, kind, "127.0.0.1:0"])
+
     def host(self) -> Remote:
         """Ours; the harness is tried with this machine's own commands."""
         if self.stand_in:
@@ -153,7 +161,8 @@ def event_churn(peers: Peers) -> Iterator[Case]:
             churn(peers, connections),
         )
     yield against_socat(peers, peers.ours("event"))
-    yield Case("8 at a time", peers.ours("event"), [peers.ncat(15.0)], churn(peers, 8))
+    rivals = [peers.ncat(15.0), peers.python("tcp")]
+    yield Case("8 at a time", peers.ours("event"), rivals, churn(peers, 8))
 
 
 def against_socat(peers: Peers, ours: Side) -> Case:
@@ -180,12 +189,13 @@ def idle_memory(peers: Peers) -> Iterator[Case]:
 
 def other_models(peers: Peers) -> Iterator[Case]:
     yield Case(
-        "thread: 50 connections × 64 B, depth 1", peers.ours("thread"), [peers.thread(0.9)],
+        "thread: 50 connections × 64 B, depth 1", peers.ours("thread"),
+        [peers.thread(0.9), peers.python("tcp")],
         peers.load("tcp", "ADDR", "--connections", 50, "--size", 64, "--depth", 1),
     )
     yield Case(
-        "thread: connect-message-close, 50 at a time", peers.ours("thread"), [peers.thread(0.9)],
-        churn(peers, 50),
+        "thread: connect-message-close, 50 at a time", peers.ours("thread"),
+        [peers.thread(0.9), peers.python("tcp")], churn(peers, 50),
     )
     case = against_socat(peers, peers.ours("process"))
     case.name = f"process: connect-message-close, {case.name}"
@@ -195,8 +205,9 @@ def other_models(peers: Peers) -> Iterator[Case]:
 def datagrams(peers: Peers) -> Iterator[Case]:
     ours, rivals = peers.ours("event", "udp"), [peers.udp(1.5)]
     for depth, words, note in (1, [], ""), (8, [], ""), (8, ["--gso"], ", peers send with GSO"):
+        others = [peers.python("udp")] if depth == 1 else []
         yield Case(
-            f"64 peers × 64 B, depth {depth}{note}", ours, rivals,
+            f"64 peers × 64 B, depth {depth}{note}", ours, rivals + others,
             peers.load("udp", "ADDR", "--peers", 64, "--size", 64, "--depth", depth, *words),
         )
 
