@@ -65,6 +65,7 @@ impl Arrivals {
             lost: sent.saturating_sub(self.received),
             duplicates: self.duplicates,
             reordered: self.reordered,
+            dropped_here: 0,
             jitter: Duration::from_nanos(self.jitter as u64),
         }
     }
@@ -108,6 +109,7 @@ mod tests {
             lost: 2,
             duplicates: 1,
             reordered: 1,
+            dropped_here: 0,
             jitter: Duration::ZERO,
         };
         assert_eq!(all, want);

@@ -43,6 +43,25 @@ pub struct Progress {
     pub p99: Option<Duration>,
 }
 
+impl Progress {
+    /// Nothing has moved yet; so many connections are there.
+    pub(crate) fn connecting(elapsed: Duration, connections: usize) -> Progress {
+        Progress {
+            phase: Phase::Connecting,
+            elapsed,
+            total: Duration::ZERO,
+            connections,
+            requests: 0,
+            errors: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            rate: 0.0,
+            p50: None,
+            p99: None,
+        }
+    }
+}
+
 /// Who looks at a run while it runs, every [`sockeye_limits::LOAD_PROGRESS`].
 pub trait Observer {
     /// Called with each look. `Break` ends the run early; what was counted until then is reported.

@@ -136,6 +136,9 @@ pub struct Datagrams {
     pub duplicates: u64,
     /// Those that came after a later one.
     pub reordered: u64,
+    /// Those that came and found no room in a socket of ours: a part of the lost ones is our own. What a
+    /// receiver at the other end had no room for is not known here.
+    pub dropped_here: u64,
     /// How much the time on the way varies: RFC 3550, section 6.4.1, the mean over the sockets.
     pub jitter: Duration,
 }
@@ -149,6 +152,7 @@ impl Datagrams {
             lost: self.lost + other.lost,
             duplicates: self.duplicates.saturating_add(other.duplicates),
             reordered: self.reordered + other.reordered,
+            dropped_here: self.dropped_here + other.dropped_here,
             jitter: mean((self.jitter, self.received), (other.jitter, other.received)),
         }
     }

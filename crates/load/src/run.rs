@@ -30,9 +30,13 @@ use crate::worker::{self, Clock, Done, Job, Live, Word, nanoseconds};
 pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Report, Error> {
     plan.check()?;
     require_descriptors(plan.connections, plan.workers)?;
-    let (target, first) = Target::reach(&plan.endpoint, &plan.dial)?;
     let start = nanoseconds(plan.warmup);
     let window = Window { start, end: start.saturating_add(nanoseconds(plan.duration)) };
+    let mut waits = |elapsed| observer.progress(&Progress::connecting(elapsed, 0));
+    let Some((target, first)) = Target::reach(&plan.endpoint, &plan.dial, &mut waits)? else {
+        let none = Duration::ZERO;
+        return Ok(Collected::new(window).report(plan, none, none, true));
+    };
     // A worker without a connection would have nothing to do.
     let plan = Plan { workers: plan.workers.min(plan.connections), ..plan.clone() };
     let live: Vec<Live> = (0..plan.workers).map(|_| Live::default()).collect();
@@ -112,13 +116,16 @@ impl<'a> Run<'a> {
             look.until_over(clock, &mut collected);
         }
         drop(begins);
-        let (stopped, elapsed, cpu) = (look.stopped, look.elapsed, look.cpu);
+        let (stopped, mut elapsed, cpu) = (look.stopped, look.elapsed, look.cpu);
         for handle in handles {
             let done = handle.join().map_err(|_| Error::System {
                 what: "drive load",
                 source: std::io::Error::other("a worker has panicked"),
             })?;
             if let Some(done) = done? {
+                // What was begun until a worker heard of the end is counted, and so is its time.
+                let ended = done.ended.clamp(self.window.start, self.window.end);
+                elapsed = elapsed.max(Duration::from_nanos(ended - self.window.start));
                 collected.add(done);
             }
         }

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -36,28 +38,33 @@ pub(crate) enum Started {
 
 impl Target {
     /// Connects to the server once, as any client does, and takes the address that answered. Of a
-    /// stream the connection comes along.
+    /// stream the connection comes along. None where `look`, which is asked meanwhile, ends the run.
     ///
     /// # Errors
     /// The explained failure.
     pub(crate) fn reach(
         endpoint: &Endpoint,
         dial: &DialOptions,
-    ) -> Result<(Target, Option<Stream>), Error> {
+        look: &mut dyn FnMut(Duration) -> ControlFlow<()>,
+    ) -> Result<Option<(Target, Option<Stream>)>, Error> {
         let runtime = net::sys::require_descriptors(limits::RUNTIME_DESCRIPTORS)
             .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build())
             .map_err(|source| Error::System { what: "start an event loop", source })?;
-        let (address, stream) = runtime
-            .block_on(async {
-                if endpoint.transport().is_stream() {
-                    let stream = dial_stream(endpoint, dial).await?.socket;
-                    Ok((stream.socket().peer_addr(), Some(stream)))
-                } else {
-                    let socket = dial_datagram(endpoint, dial).await?.socket;
-                    Ok((socket.peer_addr(), None))
-                }
-            })
-            .map_err(|error: net::Error| Error::Net(Box::new(error)))?;
+        let dialled = async {
+            if endpoint.transport().is_stream() {
+                let stream = dial_stream(endpoint, dial).await?.socket;
+                Ok((stream.socket().peer_addr(), Some(stream)))
+            } else {
+                let socket = dial_datagram(endpoint, dial).await?.socket;
+                Ok((socket.peer_addr(), None))
+            }
+        };
+        let Some(reached) = runtime.block_on(looking(dialled, look)) else {
+            // A name that is still being looked up is waited for by nobody.
+            runtime.shutdown_background();
+            return Ok(None);
+        };
+        let (address, stream) = reached.map_err(|error: net::Error| Error::Net(Box::new(error)))?;
         let address = address
             .map_err(|error| net::Error::new(Operation::Connect, endpoint, error))
             .map_err(|error| Error::Net(Box::new(error)))?;
@@ -67,7 +74,7 @@ impl Target {
         let spread = loopback && dial.source.is_none();
         let target =
             Target { endpoint: endpoint.clone(), address, domain, dial: dial.clone(), spread };
-        Ok((target, stream))
+        Ok(Some((target, stream)))
     }
 
     /// How long connecting may take.
@@ -130,6 +137,21 @@ impl Target {
             net::sys::bind_address_no_port(socket)?;
         }
         socket.bind(&source.into())
+    }
+}
+
+/// What comes of `work`, while `look` is asked now and then; none where that ends it.
+async fn looking<T>(
+    work: impl Future<Output = T>,
+    look: &mut dyn FnMut(Duration) -> ControlFlow<()>,
+) -> Option<T> {
+    let (mut work, since) = (pin!(work), Instant::now());
+    loop {
+        match tokio::time::timeout(limits::LOAD_PROGRESS, &mut work).await {
+            Ok(done) => return Some(done),
+            Err(_) if look(since.elapsed()).is_break() => return None,
+            Err(_) => {}
+        }
     }
 }
 

@@ -174,6 +174,53 @@ fn interrupted() {
     assert!(shown.contains("stopped early") && shown.contains("requests/s"), "{shown}");
 }
 
+/// B1, Q1: Ctrl-C while a server lets nobody in ends at once what would be waited for; that nothing was
+/// measured is no success.
+#[test]
+fn interrupted_while_connecting() {
+    if !can_start() {
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 0).expect("a queue of one");
+    let address = listener.local_addr().unwrap();
+    let _held = std::net::TcpStream::connect(address).unwrap();
+    for words in [&["bench"][..], &["bench", "throughput"]] {
+        let mut command = clean(BINARY);
+        command.args(words).arg(address.to_string());
+        let mut client = Pty::start(&command);
+        client.until("connecting");
+        client.types("\x03");
+        let code = if words.len() == 1 { 1 } else { 0 };
+        let shown = client.ends(code);
+        assert!(shown.contains("stopped early"), "{shown}");
+    }
+}
+
+/// B1, Q2: `--html` and `--json` together are both there, and the page also where stdout takes nothing.
+#[test]
+fn page_and_json() {
+    let server = upper();
+    let endpoint = server.first_endpoint();
+    for full in [false, true] {
+        let path = server.dir().join(format!("page-{full}.html"));
+        let mut command = clean(BINARY);
+        command.args(words(&endpoint, &["--json", "--html", path.to_str().unwrap()]));
+        if full {
+            command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+            assert_eq!(command.status().unwrap().code(), Some(1));
+        } else {
+            let output = run_command(command, b"");
+            assert_eq!(output.code, Some(0), "{output:?}");
+            let text = output.stdout_text();
+            let last: serde_json::Value =
+                serde_json::from_str(text.lines().last().unwrap()).expect("an object");
+            assert!(last["requests"].as_u64() > Some(0), "{last}");
+        }
+        assert!(std::fs::read_to_string(&path).unwrap().contains("<svg"), "{full}");
+    }
+}
+
 /// Q2: with `--json` stdout has an object a line, once a second how it goes, the result at the end;
 /// SIGTERM ends it early, too.
 #[test]

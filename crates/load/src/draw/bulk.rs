@@ -152,6 +152,7 @@ pub(crate) mod tests {
     fn forms() {
         let mut report = usual("udp://127.0.0.1:9", Direction::Up, 1);
         report.datagrams = Some(Datagrams {
+            dropped_here: 0,
             sent: 2000,
             received: 1990,
             lost: 10,

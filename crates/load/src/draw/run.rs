@@ -131,12 +131,17 @@ const LATE: u64 = 1_000_000;
 
 /// What became of datagrams, part by part.
 pub(crate) fn fate(datagrams: &Datagrams) -> Vec<String> {
-    let Datagrams { sent, received, lost, duplicates, reordered, jitter } = *datagrams;
+    let Datagrams { sent, received, lost, duplicates, reordered, jitter, dropped_here } =
+        *datagrams;
     let share = if sent > 0 { units::share(lost as f64 / sent as f64) } else { "–".into() };
+    let ours = match dropped_here {
+        0 => String::new(),
+        dropped => format!(", {} of them for want of room here", units::whole(dropped)),
+    };
     let (sent, received) = (units::short(sent as f64), units::short(received as f64));
     vec![
         format!("{sent} sent, {received} came"),
-        format!("{} lost ({share})", units::whole(lost)),
+        format!("{} lost ({share}){ours}", units::whole(lost)),
         format!("{} late", units::whole(reordered)),
         format!("{} twice", units::whole(duplicates)),
         format!("jitter {}", units::time(u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX))),
@@ -318,8 +323,8 @@ pub(crate) mod tests {
         let mut late = Histogram::new(3).unwrap();
         late.record(30_000_000).unwrap();
         told.own_delay = Some(late);
-        told.datagrams =
-            Some(Datagrams { sent: 1000, received: 990, lost: 10, ..Default::default() });
+        let fate = Datagrams { sent: 1000, received: 990, lost: 10, ..Default::default() };
+        told.datagrams = Some(fate);
         let lines = report(&told, 80, Ink::Plain);
         let text = lines.join("\n");
         assert!(lines.len() <= 24 && lines.iter().all(|line| width(line) <= 80), "{text}");
@@ -333,6 +338,9 @@ pub(crate) mod tests {
             assert!(text.contains(said), "{said:?} in {text}");
         }
         assert!(!text.contains('\x1b'), "{text:?}");
+        told.datagrams = Some(Datagrams { dropped_here: 7, ..fate });
+        let text = report(&told, 80, Ink::Plain).join("\n");
+        assert!(text.contains("10 lost (1.00 %), 7 of them for want of room here"), "{text}");
     }
 
     /// B1: requests, connections and the warm-up are told apart, and the reason of each kind once; a

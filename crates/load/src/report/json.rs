@@ -94,6 +94,7 @@ pub(crate) fn datagrams(of: Datagrams) -> Value {
         "lost": of.lost,
         "duplicates": of.duplicates,
         "reordered": of.reordered,
+        "dropped_here": of.dropped_here,
         "jitter_us": of.jitter.as_nanos() as f64 / 1000.0,
     })
 }

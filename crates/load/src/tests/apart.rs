@@ -1,12 +1,11 @@
 //! Requests, connections and the warm-up are counted apart, as the server counts them.
 
-use std::sync::Mutex;
-
+use super::ending::full;
 use super::*;
 use crate::draw::ink::Ink;
 
 /// A plan of one connection, all of whose time is measured.
-fn single(address: SocketAddr) -> Plan {
+pub(super) fn single(address: SocketAddr) -> Plan {
     Plan {
         connections: 1,
         size: SIZE,
@@ -102,29 +101,24 @@ fn no_pause_over_the_measured_time() {
     }
 }
 
-/// B1: a run that is ended early while a request is in flight says so; the server has done nothing
-/// wrong.
+/// B1: connections that a server never lets in are told, also where the run is over before anybody knows
+/// what becomes of them.
 #[test]
-fn interrupted() {
-    use std::ops::ControlFlow;
-
-    // It answers when the run is over.
-    let (over, wait) = std::sync::mpsc::channel::<()>();
-    let wait = Mutex::new(wait);
-    let server = Server::answering(move |_, _| wait.lock().unwrap().recv().unwrap_or(()));
-    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let silent = format!("udp://{}", datagrams.local_addr().unwrap()).parse().unwrap();
-    let long = Duration::from_secs(600);
-    let tcp = Plan { duration: long, timeout: long, ..single(server.address) };
-    let udp = Plan { endpoint: silent, ..tcp.clone() };
-    for plan in [&tcp, &Plan { churn: true, ..tcp.clone() }, &udp] {
-        let mut observer = |progress: &crate::Progress| match progress.bytes_out {
-            0 => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
-        };
-        let report = run(plan, &mut observer).unwrap();
-        assert!(report.stopped && report.begun == 1, "{report:?}");
-        assert_eq!(report.errors, BTreeMap::from([(ErrorKind::Interrupted, 1)]));
-    }
-    drop(over);
+fn not_let_in() {
+    let (_listener, _held, endpoint) = full(1);
+    // As long as the run itself, so that the last attempts are on their way when it ends.
+    let dial =
+        sockeye_net::DialOptions { timeout: Duration::from_millis(1300), ..Default::default() };
+    let report = ran(&Plan {
+        connections: 3,
+        dial,
+        duration: Duration::from_millis(1200),
+        warmup: Duration::ZERO,
+        timeout: Duration::from_secs(2),
+        ..Plan::new(endpoint.parse().unwrap())
+    });
+    assert_eq!((report.begun, report.requests), (1, 0), "{report:?}");
+    assert_eq!(report.warmup.connection_errors, BTreeMap::from([(ErrorKind::Timeout, 2)]));
+    assert!(report.connection_errors[&ErrorKind::Timeout] >= 2, "{:?}", report.connection_errors);
+    assert!(report.examples[&ErrorKind::Timeout].contains("accept queue"), "{report:?}");
 }

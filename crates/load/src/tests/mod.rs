@@ -4,6 +4,7 @@ mod apart;
 mod bulk;
 mod churn;
 mod datagrams;
+mod ending;
 mod lies;
 mod truth;
 

@@ -114,6 +114,45 @@ fn observed() {
     assert_eq!(report.latency.len(), report.requests);
 }
 
+/// B1: a request so long that sending takes longer than --timeout is not silence, as long as some of it
+/// is taken; of all answers none is lost, however long they are.
+#[test]
+fn long_requests() {
+    const LONG: usize = 12 * 1024 * 1024;
+    let server = Server::start(|mut stream, counted| {
+        // What is in buffers has been sent, as far as a client can see: they are small here.
+        socket2::SockRef::from(&stream).set_recv_buffer_size(128 * 1024).unwrap();
+        let mut request = vec![0; LONG];
+        let mut read = 0;
+        while read < LONG {
+            let end = LONG.min(read + 512 * 1024);
+            // The pace of the server, not a wait for anything.
+            thread::sleep(Duration::from_millis(30));
+            if stream.read_exact(&mut request[read..end]).is_err() {
+                return;
+            }
+            read = end;
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        request.make_ascii_uppercase();
+        let _ = stream.write_all(&request);
+        // Until the client has it all.
+        let _ = stream.read(&mut [0]);
+    });
+    let report = ran(&Plan {
+        connections: 1,
+        size: LONG,
+        // One alone.
+        pace: Pace::Open { per_second: 1 },
+        duration: Duration::from_secs(1),
+        warmup: Duration::ZERO,
+        timeout: Duration::from_millis(400),
+        ..server.plan()
+    });
+    assert_eq!((report.requests, report.failed()), (1, 0), "{:?}", report.errors);
+    assert_eq!(report.whole.bytes_in, LONG as u64);
+}
+
 /// B1: where nobody listens there is no report but the reason.
 #[test]
 fn nobody() {

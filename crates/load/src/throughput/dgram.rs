@@ -10,6 +10,7 @@ use socket2::Socket;
 use sockeye_limits as limits;
 use sockeye_net::sys::batch::{Batch, Kind};
 use sockeye_net::sys::outgoing::Outgoing;
+use sockeye_net::sys::receive_drops;
 use sockeye_net::{Operation, Transport};
 
 use super::lane::{Allowance, Lane, Moved};
@@ -67,7 +68,9 @@ pub(super) fn run(lane: &Lane<'_>, socket: &Socket, session: u64) -> Moved {
         told_at: 0,
         moved: Moved::new(lane.window),
     };
-    let done = flow.go().and_then(|()| flow.settle());
+    let done = flow.go();
+    flow.moved.ended = lane.clock.now();
+    let done = done.and_then(|()| flow.settle());
     flow.moved.failure = done.err();
     flow.moved.datagrams = Some(flow.figures());
     flow.moved
@@ -178,7 +181,10 @@ impl Flow<'_> {
         if counts.received >= self.counts.received {
             let more = counts.bytes.saturating_sub(self.counts.bytes);
             let since = std::mem::replace(&mut self.told_at, now);
-            let window = self.lane.window.start..self.lane.window.end;
+            let mut window = self.lane.window.start..self.lane.window.end;
+            if self.moved.ended > 0 {
+                window.end = window.end.min(self.moved.ended.max(window.start + 1));
+            }
             self.moved.up(self.lane, now.min(window.end - 1), share(more, since..now, &window));
             self.counts = counts;
         }
@@ -220,8 +226,13 @@ impl Flow<'_> {
     }
 
     fn figures(&self) -> Datagrams {
+        let dropped_here = match self.lane.down {
+            true => receive_drops(&self.socket).unwrap_or(0).into(),
+            // Answers alone come here.
+            false => 0,
+        };
         if self.lane.down {
-            return self.arrivals.figures(self.sent);
+            return Datagrams { dropped_here, ..self.arrivals.figures(self.sent) };
         }
         Datagrams {
             sent: self.sent,
@@ -229,6 +240,7 @@ impl Flow<'_> {
             lost: self.sent.saturating_sub(self.counts.received),
             duplicates: self.counts.duplicates,
             reordered: self.counts.reordered,
+            dropped_here,
             jitter: Duration::from_nanos(self.counts.jitter_ns),
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct Moved {
     pub(super) series: Vec<ThroughputSecond>,
     pub(super) datagrams: Option<Datagrams>,
     pub(super) failure: Option<Failure>,
+    /// Since when it has begun nothing more.
+    pub(super) ended: u64,
 }
 
 impl Moved {
@@ -46,7 +48,8 @@ impl Moved {
         let seconds = (window.end - window.start).div_ceil(SECOND);
         let seconds = usize::try_from(seconds).unwrap_or(usize::MAX);
         let series = vec![ThroughputSecond::default(); seconds.min(sockeye_limits::LOAD_SERIES)];
-        Moved { figures: StreamFigures::default(), series, datagrams: None, failure: None }
+        let figures = StreamFigures::default();
+        Moved { figures, series, datagrams: None, failure: None, ended: 0 }
     }
 
     /// So many bytes went to the server.

@@ -16,6 +16,7 @@ pub(super) fn run(lane: &Lane<'_>, stream: &Stream) -> Moved {
     if let Err(failure) = go(lane, stream, &mut moved) {
         moved.failure = Some(failure);
     }
+    moved.ended = lane.clock.now();
     moved
 }
 

@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 use sockeye_limits as limits;
 use sockeye_net::{Operation, Stream};
@@ -32,8 +31,14 @@ use crate::worker::{Clock, nanoseconds};
 pub fn run(plan: &ThroughputPlan, observer: &mut dyn Observer) -> Result<ThroughputReport, Error> {
     plan.check()?;
     crate::run::require_descriptors(plan.streams, 0)?;
-    let (target, first) = Target::reach(&plan.endpoint, &plan.dial)?;
-    let sockets = open(plan, &target, first)?;
+    let mut waits = |elapsed| observer.progress(&Progress::connecting(elapsed, 0));
+    let none = Duration::ZERO;
+    let Some((target, first)) = Target::reach(&plan.endpoint, &plan.dial, &mut waits)? else {
+        return Ok(empty(plan, none, none, true));
+    };
+    let Some(sockets) = open(plan, &target, first, observer)? else {
+        return Ok(empty(plan, none, none, true));
+    };
     let start = nanoseconds(plan.warmup);
     let window = Window { start, end: start.saturating_add(nanoseconds(plan.duration)) };
     let stop = AtomicBool::new(false);
@@ -73,11 +78,15 @@ pub fn run(plan: &ThroughputPlan, observer: &mut dyn Observer) -> Result<Through
         let (elapsed, cpu, stopped) = look(&lane, &over, observer);
         let mut report = empty(plan, elapsed, cpu, stopped);
         for handle in handles {
-            let moved = handle.join().map_err(|_| {
+            let moved: Moved = handle.join().map_err(|_| {
                 Error::Failed("a stream's thread has panicked. Report it with the command.".into())
             })?;
+            // As for the workers of load: what moved until a stream heard of the end is counted.
+            let ended = moved.ended.clamp(window.start, window.end) - window.start;
+            report.elapsed = report.elapsed.max(Duration::from_nanos(ended));
             add(&mut report, moved);
         }
+        let elapsed = report.elapsed;
         let seconds = nanoseconds(elapsed).div_ceil(SECOND);
         report.series.truncate(usize::try_from(seconds).unwrap_or(usize::MAX));
         nothing_moved(&mut report);
@@ -91,19 +100,26 @@ enum Link {
     Datagram(Socket, u64),
 }
 
+/// All sockets of the run; none where the observer ends it.
 fn open(
     plan: &ThroughputPlan,
     target: &Target,
     mut first: Option<Stream>,
-) -> Result<Vec<Link>, Error> {
+    observer: &mut dyn Observer,
+) -> Result<Option<Vec<Link>>, Error> {
     let transport = plan.endpoint.transport();
+    let since = Instant::now();
     let links = (0..plan.streams).map(|number| {
+        let mut look = || observer.progress(&Progress::connecting(since.elapsed(), number));
         if transport.is_stream() {
             let stream = match first.take() {
-                Some(stream) => stream,
-                None => connect(target, number as u64).map_err(Failure::into_error)?,
+                Some(stream) => Some(stream),
+                None => connect(target, number as u64, &mut look).map_err(Failure::into_error)?,
             };
-            return Ok(Link::Stream(stream));
+            return Ok(stream.map(Link::Stream));
+        }
+        if look().is_break() {
+            return Ok(None);
         }
         let socket = target.datagram().map_err(Failure::into_error)?;
         let session = Packet::session();
@@ -118,41 +134,49 @@ fn open(
                 )));
             }
         }
-        Ok(Link::Datagram(socket, session))
+        Ok(Some(Link::Datagram(socket, session)))
     });
     links.collect()
 }
 
-/// Connects another stream, and waits for it.
-fn connect(target: &Target, number: u64) -> Result<Stream, Failure> {
-    let patience = target.patience();
-    let clock = Clock::start();
+/// Connects another stream, and waits for it; none where `look`, which is asked meanwhile, ends the
+/// run.
+fn connect(
+    target: &Target,
+    number: u64,
+    look: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Option<Stream>, Failure> {
+    let failed = |error| target.failed(Operation::Connect, error);
+    let since = Instant::now();
     loop {
-        match target.connect(number)? {
-            Started::Connected(stream) => return Ok(stream),
-            Started::Pending(stream) => {
-                let failed = |error| target.failed(Operation::Connect, error);
-                let time = Timespec {
-                    tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
-                    tv_nsec: patience.subsec_nanos().into(),
-                };
-                let ready = poll(&mut [PollFd::new(&stream, PollFlags::OUT)], Some(&time))
-                    .map_err(|errno| failed(errno.into()))?;
-                if ready == 0 {
-                    return Err(failed(rustix::io::Errno::TIMEDOUT.into()));
-                }
-                return match stream.socket().take_error() {
-                    Ok(None) => Ok(stream),
-                    Ok(Some(error)) | Err(error) => Err(failed(error)),
-                };
+        let pending = match target.connect(number)? {
+            Started::Connected(stream) => return Ok(Some(stream)),
+            Started::Pending(stream) => Some(stream),
+            Started::Full => None,
+        };
+        if pending.is_none() {
+            thread::sleep(limits::LOAD_FULL);
+        }
+        while let Some(stream) = &pending
+            && !sockeye_net::sys::wait_writable(stream, Some(limits::LOAD_PROGRESS))
+                .map_err(failed)?
+            && since.elapsed() < target.patience()
+        {
+            if look().is_break() {
+                return Ok(None);
             }
-            Started::Full if clock.now() < nanoseconds(patience) => {
-                thread::sleep(limits::LOAD_FULL);
-            }
-            Started::Full => {
-                let error = rustix::io::Errno::TIMEDOUT.into();
-                return Err(target.failed(Operation::Connect, error));
-            }
+        }
+        if since.elapsed() >= target.patience() {
+            return Err(failed(rustix::io::Errno::TIMEDOUT.into()));
+        }
+        if let Some(stream) = pending {
+            return match stream.socket().take_error() {
+                Ok(None) => Ok(Some(stream)),
+                Ok(Some(error)) | Err(error) => Err(failed(error)),
+            };
+        }
+        if look().is_break() {
+            return Ok(None);
         }
     }
 }

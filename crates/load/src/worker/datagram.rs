@@ -7,6 +7,7 @@ use socket2::Socket;
 use sockeye_limits as limits;
 use sockeye_net::sys::batch::{Batch, Kind};
 use sockeye_net::sys::outgoing::Outgoing;
+use sockeye_net::sys::receive_drops;
 use sockeye_net::{Operation, Transport};
 
 use super::drive::{Core, Drive, INTERRUPTED, drive};
@@ -435,7 +436,11 @@ impl<'a> Drive<'a> for Worker<'a> {
     }
 
     fn datagrams(&self) -> Option<Datagrams> {
-        let figures = self.clients.iter().map(|client| client.arrivals.figures(client.sent));
+        let figures = self.clients.iter().map(|client| {
+            // Where the system does not tell, nothing is claimed.
+            let dropped_here = receive_drops(&client.socket).unwrap_or(0).into();
+            Datagrams { dropped_here, ..client.arrivals.figures(client.sent) }
+        });
         figures.reduce(Datagrams::and)
     }
 }

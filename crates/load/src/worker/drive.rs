@@ -192,7 +192,7 @@ fn finish<'a>(mut worker: impl Drive<'a>, now: u64) -> Done {
     }
     core.whole.requests = core.count.all_requests;
     let count = std::mem::replace(&mut core.count, Count::new(core.job.window, false));
-    Done { count, whole: core.whole, datagrams }
+    Done { ended: core.ending.unwrap_or(now), count, whole: core.whole, datagrams }
 }
 
 fn system(what: &'static str, errno: Errno) -> Error {

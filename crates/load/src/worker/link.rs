@@ -25,7 +25,8 @@ pub(super) struct Link {
     flight: Flight,
     /// Whether epoll tells when the socket takes more.
     waiting: bool,
-    /// When something came last, or was sent into silence.
+    /// When something came last, was sent into silence, or left of the oldest request, which cannot be
+    /// answered before all of it has.
     active: u64,
 }
 
@@ -74,8 +75,10 @@ impl Link {
         poll: &Poll,
         token: Token,
         whole: &mut Whole,
+        now: u64,
     ) -> io::Result<()> {
         let mut full = false;
+        let oldest = (self.received / text.size() + 1) * text.size();
         while self.owed > 0 && !full {
             let piece = text.to_send(self.start + self.sent, text.piece(self.owed));
             let sent = match self.stream.send(piece) {
@@ -83,6 +86,9 @@ impl Link {
                 Err(error) if error.kind() == Io::WouldBlock => 0,
                 Err(error) => return Err(error),
             };
+            if sent > 0 && self.sent < oldest {
+                self.active = now;
+            }
             full = sent < piece.len();
             self.owed -= sent as u64;
             self.sent += sent as u64;

@@ -98,6 +98,8 @@ pub(crate) struct Job<'a> {
 /// What a worker has done.
 #[derive(Debug)]
 pub(crate) struct Done {
+    /// Since when it began nothing more.
+    pub(crate) ended: u64,
     pub(crate) count: Count,
     pub(crate) whole: Whole,
     pub(crate) datagrams: Option<Datagrams>,

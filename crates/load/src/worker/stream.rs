@@ -163,18 +163,24 @@ impl<'a> Engine<'a> {
             self.core.in_flight += link.in_flight() - before;
         }
         let token = Token { place: slot.place, generation: slot.generation };
-        if let Err(error) = link.send(&self.text, &self.core.poll, token, &mut self.core.whole) {
+        let Core { poll, whole, .. } = &mut self.core;
+        if let Err(error) = link.send(&self.text, poll, token, whole, now) {
             self.lose(slot, self.core.failed(Operation::Send, error), now);
         }
     }
 
     /// A connection is over: counts what was in flight, and makes another.
     fn lose(&mut self, slot: &mut Slot, failure: Failure, now: u64) {
-        if let State::Open(link) = &mut slot.state {
-            self.core.in_flight -= link.lose(failure, now, &mut self.core.count);
-            self.core.open -= 1;
-        } else {
-            self.core.count.apart(now, failure.kind, || failure.text());
+        match &mut slot.state {
+            State::Open(link) => {
+                self.core.in_flight -= link.lose(failure, now, &mut self.core.count);
+                self.core.open -= 1;
+            }
+            // As a request, an attempt belongs to the time in which it began.
+            State::Connecting { since, .. } => {
+                self.core.count.apart(*since, failure.kind, || failure.text());
+            }
+            State::Waiting { .. } => self.core.count.apart(now, failure.kind, || failure.text()),
         }
         let (first, until) = (slot.failures == 0, self.core.again(now, slot.failures));
         slot.failures = slot.failures.saturating_add(1);
@@ -208,21 +214,20 @@ impl<'a> Engine<'a> {
     /// connect(2) has an outcome.
     fn connected(&mut self, slot: &mut Slot) {
         let now = self.core.clock.now();
-        let waiting = State::Waiting { until: u64::MAX };
-        let State::Connecting { stream, .. } = std::mem::replace(&mut slot.state, waiting) else {
-            return;
+        let State::Connecting { stream, .. } = &slot.state else { return };
+        let error = match stream.socket().take_error() {
+            Ok(None) if slot.failures > 0 && is_own(stream) => {
+                Some(rustix::io::Errno::CONNREFUSED.into())
+            }
+            Ok(error) => error,
+            Err(error) => Some(error),
         };
-        match stream.socket().take_error() {
-            Ok(None) if slot.failures > 0 && is_own(&stream) => {
-                let refused = std::io::Error::from_raw_os_error(
-                    rustix::io::Errno::CONNREFUSED.raw_os_error(),
-                );
-                self.lose(slot, self.core.failed(Operation::Connect, refused), now);
-            }
-            Ok(None) => self.opened(slot, stream),
-            Ok(Some(error)) | Err(error) => {
-                self.lose(slot, self.core.failed(Operation::Connect, error), now);
-            }
+        if let Some(error) = error {
+            return self.lose(slot, self.core.failed(Operation::Connect, error), now);
+        }
+        let waiting = State::Waiting { until: u64::MAX };
+        if let State::Connecting { stream, .. } = std::mem::replace(&mut slot.state, waiting) {
+            self.opened(slot, stream);
         }
     }
 
@@ -310,8 +315,11 @@ impl<'a> Drive<'a> for Worker<'a> {
 
     fn start(&mut self, now: u64) {
         for slot in &mut self.slots {
-            if let State::Waiting { until } = &mut slot.state {
-                *until = 0;
+            // Until now another clock ran.
+            match &mut slot.state {
+                State::Waiting { until } => *until = 0,
+                State::Connecting { since, .. } => *since = now,
+                State::Open(_) => {}
             }
             self.engine.go_on(slot, now);
         }
@@ -341,11 +349,10 @@ impl<'a> Drive<'a> for Worker<'a> {
                 }
                 // One that is made in a moment is no failure.
                 State::Connecting { since, .. }
-                    if now - *since > nanoseconds(limits::LOAD_PAUSE_MAX) =>
+                    if now.saturating_sub(*since) > nanoseconds(limits::LOAD_PAUSE_MAX) =>
                 {
-                    let (failure, last) = (unanswered(), self.engine.core.job.window.end - 1);
-                    let count = &mut self.engine.core.count;
-                    count.apart(now.min(last), failure.kind, || failure.text());
+                    let (failure, count) = (unanswered(), &mut self.engine.core.count);
+                    count.apart(*since, failure.kind, || failure.text());
                 }
                 _ => {}
             }

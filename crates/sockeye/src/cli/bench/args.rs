@@ -124,7 +124,8 @@ pub(super) struct LoadArgs {
     #[arg(long, env = "SOCKEYE_VERIFY", value_name = "HOW")]
     pub(super) verify: Option<VerifyArg>,
 
-    /// A connection on which an answer is due and nothing comes for so long has failed; with --churn
+    /// A connection on which an answer is due, nothing comes and nothing of the oldest request can be
+    /// sent for so long has failed; with --churn
     /// one whose answer is not whole by then [default: 5s; of datagrams each one, 500ms].
     #[arg(long, env = "SOCKEYE_TIMEOUT", value_name = "TIME",
         value_parser = values::positive_duration)]

@@ -77,12 +77,16 @@ fn result(
         true => json_line(&json()),
         false => format!("{}\n", draw(columns(), ink()).join("\n")),
     };
+    // What a long run has measured is worth both: one that cannot be written does not take the other
+    // with it.
+    let written = output.html.as_ref().map_or(Ok(()), |path| {
+        fs::write(path, page(made()).html()).map_err(|error| {
+            let path = path.display();
+            anyhow::anyhow!("cannot write {path}: {error}. Name a file that can be written.")
+        })
+    });
     write_out(text.as_bytes())?;
-    let Some(path) = &output.html else { return Ok(()) };
-    fs::write(path, page(made()).html()).map_err(|error| {
-        let path = path.display();
-        anyhow::anyhow!("cannot write {path}: {error}. Name a file that can be written.").into()
-    })
+    Ok(written?)
 }
 
 fn json_line(value: &Value) -> String {
