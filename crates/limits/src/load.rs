@@ -86,6 +86,10 @@ pub const LOAD_PIECE: usize = 256 * 1024;
 /// The most calls in a row that take datagrams from one socket, before others have their turn.
 pub const LOAD_BATCHES: usize = 64;
 
+/// The most calls in a row that send datagrams over one socket at a fixed rate: what is due besides has
+/// its turn with the next one that becomes due.
+pub const LOAD_BURST: usize = 4;
+
 /// Bytes that a server of `bench throughput` may say although the data only goes up, such as a
 /// greeting; one that says more answers.
 pub const LOAD_GREETING: u64 = 64 * 1024;

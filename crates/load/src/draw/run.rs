@@ -101,16 +101,18 @@ pub(crate) fn checked(verify: Verify) -> &'static str {
 pub(crate) fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     if let Pace::Open { per_second } = report.plan.pace {
-        let seconds = report.elapsed.as_secs_f64().max(1e-9);
-        let (left, answered) = (report.begun as f64 / seconds, report.rate());
-        let of = |rate: f64| {
-            format!("{}/s of {}/s", units::whole(rate.round() as u64), units::whole(per_second))
+        let unsent = report.errors.get(&ErrorKind::Unsent).copied().unwrap_or(0);
+        let (due, answered) = (report.begun + unsent, report.rate());
+        let of = || {
+            let answered = units::whole(answered.round() as u64);
+            format!("{answered}/s of {}/s", units::whole(per_second))
         };
-        let meant = per_second as f64 * 0.99;
-        if left < meant {
-            notes.push(format!("Reached {}: it did not keep up.", of(left.min(answered))));
-        } else if answered < meant {
-            notes.push(format!("The rate was held; {} were answered.", of(answered)));
+        if due == 0 {
+            notes.push("Nothing was due in the measured time: raise --rate or --duration.".into());
+        } else if unsent as f64 > due as f64 * 0.01 {
+            notes.push(format!("Reached {}: it did not keep up.", of()));
+        } else if (report.requests as f64) < report.begun as f64 * 0.99 {
+            notes.push(format!("The rate was held; {} were answered.", of()));
         }
     }
     let late = report.own_delay.as_ref().filter(|late| !late.is_empty());
@@ -319,6 +321,7 @@ pub(crate) mod tests {
         let mut told = usual();
         told.plan.pace = Pace::Open { per_second: 50_000 };
         told.errors.extend([(ErrorKind::Reset, 2), (ErrorKind::Timeout, 1_200)]);
+        told.errors.insert(ErrorKind::Unsent, 400_000);
         told.examples.insert(ErrorKind::Reset, "the peer \x1b[2J reset it".into());
         let mut late = Histogram::new(3).unwrap();
         late.record(30_000_000).unwrap();
@@ -332,7 +335,7 @@ pub(crate) mod tests {
             "open loop at 50,000/s: latency counts from the intended send time",
             "Reached 10,000/s of 50,000/s",
             "late by 30.0 ms",
-            "1,202 errors: timeout 1,200, reset 2",
+            "401,202 errors: unsent 400,000, timeout 1,200, reset 2",
             "1.00 k sent, 990 came · 10 lost (1.00 %) · 0 late · 0 twice",
         ] {
             assert!(text.contains(said), "{said:?} in {text}");
@@ -375,7 +378,12 @@ pub(crate) mod tests {
         told.requests = 90_000;
         assert_eq!(notes(&told), ["The rate was held; 9,000/s of 10,000/s were answered."]);
         told.begun = 95_000;
+        told.errors.insert(ErrorKind::Unsent, 5_000);
         assert_eq!(notes(&told), ["Reached 9,000/s of 10,000/s: it did not keep up."]);
+        told.errors.clear();
+        (told.begun, told.requests) = (0, 0);
+        let said = ["Nothing was due in the measured time: raise --rate or --duration."];
+        assert_eq!(notes(&told), said);
         told.plan.endpoint = "udp://127.0.0.1:9".parse().unwrap();
         assert!(what(&told.plan, &told).contains("any depth"));
     }

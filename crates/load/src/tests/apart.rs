@@ -118,7 +118,7 @@ fn not_let_in() {
         ..Plan::new(endpoint.parse().unwrap())
     });
     assert_eq!((report.begun, report.requests), (1, 0), "{report:?}");
-    assert_eq!(report.warmup.connection_errors, BTreeMap::from([(ErrorKind::Timeout, 2)]));
+    assert!(report.warmup.connection_errors[&ErrorKind::Timeout] >= 2, "{:?}", report.warmup);
     assert!(report.connection_errors[&ErrorKind::Timeout] >= 2, "{:?}", report.connection_errors);
     assert!(report.examples[&ErrorKind::Timeout].contains("accept queue"), "{report:?}");
 }

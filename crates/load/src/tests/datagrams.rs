@@ -158,6 +158,9 @@ fn remembered() {
         ..plan
     });
     let unsent = count(&report.errors, ErrorKind::Unsent);
+    // The last ones leave when the end is noticed, and not long after it.
+    let late = report.own_delay.as_ref().unwrap().max();
+    assert!(late < 900_000_000, "late by {late} ns");
     assert!(report.begun <= sockeye_limits::LOAD_KNOWN, "{}", report.begun);
     assert_eq!((report.begun + unsent, report.requests), (800_000, 0));
     assert_eq!(count(&report.errors, ErrorKind::Timeout), report.begun);

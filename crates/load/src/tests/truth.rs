@@ -48,6 +48,25 @@ fn rate() {
     }
 }
 
+/// B2: what is due leaves when it is due, to a fraction of a millisecond: what the load adds to each
+/// latency by being late is small beside what servers take.
+#[test]
+fn punctual() {
+    let server = Server::answering(|_, _| {});
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = format!("udp://{}", udp.local_addr().unwrap()).parse().unwrap();
+    // No whole milliseconds between two.
+    let plan = Plan { pace: Pace::Open { per_second: 700 }, ..server.plan() };
+    let timeout = Duration::from_millis(50);
+    let datagrams = Plan { endpoint: silent, timeout, ..plan.clone() };
+    for plan in [&plan, &Plan { churn: true, ..plan.clone() }, &datagrams] {
+        // Other work of the machine makes nothing earlier.
+        let late = |_| ran(plan).own_delay.unwrap().value_at_quantile(0.5);
+        let least = (0..20).map(late).find(|late| *late < 250_000);
+        assert!(least.is_some(), "{plan:?} is always late");
+    }
+}
+
 /// B1: a rate that cannot be reached: so it is said, with what was reached.
 #[test]
 fn unreachable_rate() {

@@ -136,8 +136,8 @@ impl<'a> Engine<'a> {
         if self.core.ending.is_some() || !self.core.running {
             return;
         }
-        // A rate that cannot be reached does not keep this loop from all else.
-        for _ in 0..limits::LOAD_BATCHES {
+        // A rate that cannot be reached does not keep this loop from all else, nor from the end.
+        for _ in 0..limits::LOAD_BURST {
             let count = self.due(client, now).min(self.outgoing.most() as u64) as usize;
             if count == 0 || !self.send(client, count, now) {
                 return;
@@ -147,6 +147,9 @@ impl<'a> Engine<'a> {
             if self.core.schedule.is_some() && count == self.outgoing.most() {
                 now = self.core.clock.now();
                 self.take(client, now);
+                if now >= self.core.job.window.end {
+                    return;
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::io::{Errno, Result};
 
 use sockeye_limits as limits;
@@ -42,7 +42,17 @@ impl Poll {
 
     /// Waits at most so long; gives how many events came.
     pub(crate) fn wait(&mut self, most: Duration) -> Result<usize> {
-        let most = Timespec { tv_sec: most.as_secs() as i64, tv_nsec: most.subsec_nanos().into() };
+        let mut most =
+            Timespec { tv_sec: most.as_secs() as i64, tv_nsec: most.subsec_nanos().into() };
+        // epoll_wait(2) knows whole milliseconds: up to one of them would be added to each latency at a
+        // fixed rate. ppoll(2) knows nanoseconds, and an epoll instance can be waited for as well.
+        if most.tv_nsec % 1_000_000 != 0 {
+            match poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&most)) {
+                Err(Errno::INTR) => {}
+                other => drop(other?),
+            }
+            most = Timespec { tv_sec: 0, tv_nsec: 0 };
+        }
         self.ready = match epoll::wait(&self.epoll, &mut self.events[..], Some(&most)) {
             Err(Errno::INTR) => 0,
             other => other?,
