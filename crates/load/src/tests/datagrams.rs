@@ -137,6 +137,8 @@ fn lossy() {
     assert_eq!((datagrams.sent, report.begun), (came, came));
     assert_eq!((datagrams.lost, report.requests), (came / 4, came - came / 4));
     assert_eq!(count(&report.errors, ErrorKind::Timeout), came / 4);
+    assert_eq!(report.own_delay.as_ref().unwrap().len(), came, "each has its lateness");
+    assert_eq!(datagrams.dropped_here, 0);
     let text = crate::draw::report(&report, 80, crate::draw::ink::Ink::Plain).join("\n");
     assert!(text.contains("any depth"), "{text}");
     assert!(text.contains("The rate was held") || report.begun < 594, "{text}");

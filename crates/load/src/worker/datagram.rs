@@ -201,7 +201,8 @@ impl<'a> Engine<'a> {
             None => now,
             Some(schedule) => schedule.time_of(client.number, client.begun),
         };
-        if self.core.looking {
+        // Over UDP no server holds one back; a Unix socket waits for the server's queue.
+        if self.core.looking || self.is_udp() {
             self.core.count.sent_late(intended, now);
         }
         client.begun += 1;
@@ -213,8 +214,7 @@ impl<'a> Engine<'a> {
     /// this way as well, once; any other error is that of the next datagram, which does not leave.
     /// True where the schedule goes on none the less.
     fn not_sent(&mut self, client: &mut Client, error: io::Error, now: u64) -> bool {
-        let udp = self.core.job.plan.endpoint.transport() == Transport::Udp;
-        if udp && !client.excused && client.in_flight > 0 {
+        if self.is_udp() && !client.excused && client.in_flight > 0 {
             client.excused = true;
             self.refused(client, Operation::Send, error, now);
         } else {
@@ -224,6 +224,10 @@ impl<'a> Engine<'a> {
             self.pause(client, now);
         }
         self.core.schedule.is_some()
+    }
+
+    fn is_udp(&self) -> bool {
+        self.core.job.plan.endpoint.transport() == Transport::Udp
     }
 
     /// The socket reports an error: of one that left before, which one it does not say.
