@@ -57,7 +57,8 @@ impl Any {
     fn datagrams(&self) -> Option<Datagrams> {
         let [sent, received, lost, duplicates, reordered, jitter] = self.counts;
         let jitter = Duration::from_nanos(jitter >> 8);
-        let all = Datagrams { sent, received, lost, duplicates, reordered, jitter };
+        let dropped_here = lost >> 3;
+        let all = Datagrams { sent, received, lost, duplicates, reordered, jitter, dropped_here };
         self.endpoint.starts_with("udp").then_some(all)
     }
 
