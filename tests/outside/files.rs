@@ -4,6 +4,7 @@ mod deletion;
 mod delta;
 mod kinds;
 mod many;
+mod metadata;
 mod places;
 mod report;
 mod settings;

@@ -54,7 +54,7 @@ pub enum Happening<'a> {
     },
     /// The content of a file went out whole, or was stored and proved.
     Stored {
-        /// Which, beneath the source or destination.
+        /// Which, from the name of its source.
         path: &'a [u8],
         /// Its length.
         bytes: u64,

@@ -5,6 +5,7 @@
 //! [`sockeye_wire::files`].
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod chunk;
 mod engine;
 #[cfg(any(test, feature = "testing"))]

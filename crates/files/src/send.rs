@@ -26,6 +26,7 @@ use content::Contents;
 pub(crate) use filter::{Filters, Ignored};
 pub use filter::{check_filters, leaves_out};
 use link::Link;
+pub(crate) use names::joined;
 pub use source::{Source, explained};
 use state::State;
 use walk::{Ends, Walk};
@@ -61,6 +62,8 @@ enum What {
     },
     Stream {
         input: Box<dyn Read + Send>,
+        /// What its source is called.
+        shown: Name,
         mtime: Time,
     },
 }
@@ -184,9 +187,9 @@ impl Listed {
     /// What it is called in messages.
     fn path(&self) -> Vec<u8> {
         match &self.what {
-            What::Stream { .. } => b"-".to_vec(),
+            What::Stream { shown, .. } => shown.as_bytes().to_vec(),
             What::File { shown, is_root: true, .. } => shown.to_vec(),
-            What::File { place, name, shown, .. } => names::joined(shown, &place.path(Some(name))),
+            What::File { place, name, shown, .. } => joined(shown, &place.path(Some(name))),
         }
     }
 }

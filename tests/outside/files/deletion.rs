@@ -113,7 +113,7 @@ fn ignored_is_not_deleted() {
                 put(target.join(".gitignore"), "old\ncache\n");
             }
             let words = [&["sync", &from, &to, "--gitignore", "--delete"][..], more].concat();
-            assert_eq!(removed(&site, &words), ["dst/cache", "dst/d/e", "dst/old"], "{case}");
+            assert_eq!(removed(&site, &words), ["src/cache", "src/d/e", "src/old"], "{case}");
             for kept in ["build/precious", "d/build/precious", "d/a.key", "d/cache"] {
                 assert_eq!(text_of(target.join(kept)), "precious", "{case}");
             }
@@ -234,7 +234,7 @@ fn what_gives_way_is_told() {
         put(site.there("dst/dir"), "old");
         put(site.there("dst/gone/f"), "old");
     };
-    let all = ["dir", "file", "gone", "hard", "hard2", "link"].map(|name| format!("dst/{name}"));
+    let all = ["dir", "file", "gone", "hard", "hard2", "link"].map(|name| format!("src/{name}"));
     for more in [&[][..], &["--archive"]] {
         fill();
         let words = [&["sync", "src", ":dst", "--delete"][..], more].concat();
@@ -248,7 +248,7 @@ fn what_gives_way_is_told() {
     }
     fill();
     let output = site.run(&["sync", "src", ":dst", "--delete", "-v"]);
-    assert!(output.stdout_text().contains("removed dst/file\n"), "{output:?}");
+    assert!(output.stdout_text().contains("removed src/file\n"), "{output:?}");
 }
 
 /// F1, fault 64: who is not root removes trees with directories that nobody may write to, as a copy of
@@ -284,7 +284,7 @@ fn locked_directories() {
     mode(path("dst/a/theirs"), 0o755);
     let output = stranger.run(&words);
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(output.stderr.contains("dst/a/theirs/x: it cannot be removed"), "{output:?}");
+    assert!(output.stderr.contains("src/a/theirs/x: it cannot be removed"), "{output:?}");
     assert_eq!(text_of(path("dst/a/theirs/x")), "root's");
 }
 

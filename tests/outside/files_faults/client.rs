@@ -249,7 +249,7 @@ fn no_more_than_asked() {
     assert!(finished(&heard), "{heard:?}");
     let meta = fs::metadata(walled.root("t/suid")).unwrap();
     assert_eq!(meta.permissions().mode() & 0o7777, 0o755);
-    let pipe = FromSender::Entry(entry("pipe", Node::Fifo));
+    let pipe = FromSender::Entry(entry("pipe", Node::Fifo { group: None }));
     let listing = [root(directory("t")), pipe, leave(), FromSender::Listed];
     let heard = walled.told(&push(".", Placement::Into), &sent(&listing)).unwrap();
     assert!(!finished(&heard), "{heard:?}");

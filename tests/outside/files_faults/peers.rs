@@ -193,7 +193,7 @@ pub(super) fn directory(text: &str) -> Entry {
 }
 
 pub(super) fn link(text: &str, target: &str) -> Entry {
-    entry(text, Node::Symlink(target.into()))
+    entry(text, Node::Symlink { target: target.into(), group: None })
 }
 
 pub(super) fn root(entry: Entry) -> FromSender {

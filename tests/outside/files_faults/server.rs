@@ -75,7 +75,7 @@ fn entry_names() {
     for name in NAMES {
         for node in [
             Node::Directory,
-            Node::Symlink(b"/".to_vec()),
+            Node::Symlink { target: b"/".to_vec(), group: None },
             Node::File { size: Some(1), group: None },
         ] {
             let placeholder = FromSender::Entry(entry("placeholder", node));

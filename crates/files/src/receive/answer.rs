@@ -13,7 +13,7 @@ use sockeye_wire::files::{FromReceiver, Meta, Name, Note, Resume, segment};
 use super::Receiver;
 use super::content::Awaited;
 use super::folder::Id;
-use super::meta::{Unset, mtime};
+use super::meta::{Unset, mtime, named};
 use super::root::kind;
 use super::temporary::Temporary;
 use super::words::cannot;
@@ -118,6 +118,9 @@ impl Receiver<'_> {
     /// What is here stays; its mode and owner become what they should be.
     fn keep(&mut self, at: &OwnedFd, file: &Awaited, stat: &Stat) -> Result<(), Stopped> {
         self.talk.answer(false)?;
+        if !self.options.checksum {
+            self.talk.tally.compared += 1;
+        }
         self.unchanged(at, file, stat, file.size.unwrap_or(0))
     }
 
@@ -131,31 +134,42 @@ impl Receiver<'_> {
     ) -> Result<(), Stopped> {
         self.talk.tally.skipped += 1;
         self.talk.tell(Happening::Skipped { bytes });
-        if !self.options.dry_run {
-            let text = match self.touch(at, file, stat) {
-                Ok(unset) => unset.text(),
-                Err(error) => Some(cannot("its mode or owner cannot be set", &error)),
-            };
-            if let Some(text) = text {
-                self.trouble(file.folder, Some(&file.name), text)?;
+        let text = match self.touch(at, file, stat) {
+            Ok(None) => None,
+            Ok(Some(unset)) => {
+                let path = self.folders.at(file.folder).path(Some(&file.name));
+                self.changed(path, unset)?
             }
+            Err(error) => Some(cannot("its mode or owner cannot be set", &error)),
+        };
+        if let Some(text) = text {
+            self.trouble(file.folder, Some(&file.name), text)?;
         }
         self.settle(file, true)
     }
 
-    fn touch(&self, at: &OwnedFd, file: &Awaited, stat: &Stat) -> io::Result<Unset> {
+    /// Changes what a file has beside its content; `None` where all is so.
+    fn touch(&self, at: &OwnedFd, file: &Awaited, stat: &Stat) -> io::Result<Option<Unset>> {
         let Awaited { meta, name, .. } = file;
         let same_mode = stat.st_mode & 0o7777 == self.rights.mode(meta).as_raw_mode();
-        let owner = (meta.owner).is_none_or(|o| (o.uid, o.gid) == (stat.st_uid, stat.st_gid));
-        if same_mode && owner && meta.xattrs.is_empty() {
-            return Ok(Unset::default());
+        let attributes = meta.whole || !meta.xattrs.is_empty();
+        if same_mode && !attributes && !self.rights.owner_differs(meta, stat) {
+            return Ok(None);
         }
-        let handle = openat(at, name.as_bytes(), READ, Mode::empty())?;
+        let handle = match openat(at, name.as_bytes(), READ, Mode::empty()) {
+            // Its owner may change what he may not read.
+            Err(Errno::ACCESS) => named(at, name.as_bytes())?.0,
+            opened => opened?,
+        };
         let now = fstat(&handle)?;
         if (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
             return Err(io::Error::other("it was replaced at the same time"));
         }
-        Ok(self.rights.apply(handle.as_fd(), meta, meta.mtime, Some(&now)))
+        let changes = self.rights.changes(handle.as_fd(), meta, meta.mtime, &now);
+        if !changes.any() || self.options.dry_run {
+            return Ok(changes.any().then(Unset::default));
+        }
+        Ok(Some(self.rights.change(changes, handle.as_fd(), meta, meta.mtime, Some(&now))))
     }
 
     fn want(

@@ -147,7 +147,7 @@ impl Receiver<'_> {
         });
         let prover = Prover::resume(segment, marks);
         let (mark, length) = (None, from);
-        self.talk.tally.resumed += from;
+        self.talk.count(|tally| &mut tally.resumed, from);
         self.talk.tell(Happening::Moved { bytes: from });
         let (aside, error) = match begun {
             Ok(aside) => (Some(aside), None),
@@ -171,7 +171,7 @@ impl Receiver<'_> {
 
     pub(super) fn data(&mut self, data: &[u8]) -> Result<(), Stopped> {
         let bytes = data.len() as u64;
-        self.talk.tally.data += bytes;
+        self.talk.count(|tally| &mut tally.data, bytes);
         self.talk.tell(Happening::Moved { bytes });
         if self.is_here(&Piece::Bytes(data))? {
             return Ok(());
@@ -196,7 +196,7 @@ impl Receiver<'_> {
     }
 
     fn copy(&mut self, offset: u64, length: u64) -> Result<(), Stopped> {
-        self.talk.tally.reused += length;
+        self.talk.count(|tally| &mut tally.reused, length);
         self.talk.tell(Happening::Moved { bytes: length });
         if self.is_here(&Piece::Old { offset, length })? {
             return Ok(());

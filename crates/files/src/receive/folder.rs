@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use sockeye_wire::files::{Meta, Name};
 
-use crate::send::Ignored;
+use super::ignored::below;
+use crate::send::{Ignored, joined};
 use crate::tree::Place;
 
 /// Which directory.
@@ -22,11 +23,24 @@ pub(super) struct Folder {
     pub(super) doubt: bool,
     /// How deep the source is that it belongs to: patterns count from there.
     pub(super) source: usize,
+    /// What that source is called.
+    pub(super) base: Base,
     /// What `.gitignore` files of the source leave out in it.
     pub(super) ignored: Option<Ignored>,
     names: HashSet<u64>,
     /// What is to come: its listing, its directories, files, links.
     pending: usize,
+}
+
+/// What the source is called, with which paths for people begin.
+#[derive(Debug, Clone)]
+pub(super) enum Base {
+    /// The directory holds sources, each under its own name.
+    None,
+    /// The directory is this source, or in it.
+    Of(Name),
+    /// The directory holds this source under another name.
+    Instead(Name),
 }
 
 /// All that are not finished.
@@ -48,15 +62,38 @@ impl Folder {
             fresh: false,
             doubt: false,
             source,
+            base: Base::None,
             ignored: None,
             names: HashSet::new(),
             pending: 1,
         }
     }
 
-    /// For people, and beneath the destination.
+    /// For people: what this is called at the source, whatever that is called here. Both sides say the
+    /// same then.
     pub(super) fn path(&self, name: Option<&Name>) -> Vec<u8> {
-        self.place.path(name)
+        self.shown(&self.place.path(name))
+    }
+
+    /// The same of a path in it, from the destination's handle.
+    pub(super) fn shown(&self, path: &[u8]) -> Vec<u8> {
+        let path = below(self.source, path);
+        match &self.base {
+            Base::None => path,
+            Base::Of(name) => joined(name.as_bytes(), &path),
+            Base::Instead(name) => match path.iter().position(|byte| *byte == b'/') {
+                Some(end) => joined(name.as_bytes(), &path[end + 1..]),
+                None => name.as_bytes().to_vec(),
+            },
+        }
+    }
+
+    /// What a source is called that is this directory in it.
+    pub(super) fn base_of(&self, name: &Name) -> Base {
+        match &self.base {
+            Base::Instead(name) => Base::Of(name.clone()),
+            Base::None | Base::Of(_) => Base::Of(name.clone()),
+        }
     }
 }
 

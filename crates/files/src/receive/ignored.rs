@@ -45,7 +45,7 @@ impl Receiver<'_> {
 }
 
 /// A path as patterns see it: from its source, which is so deep.
-fn below(source: usize, path: &[u8]) -> Vec<u8> {
+pub(super) fn below(source: usize, path: &[u8]) -> Vec<u8> {
     let mut parts = path.splitn(source + 1, |b| *b == b'/');
     parts.nth(source).unwrap_or_default().to_vec()
 }

@@ -133,7 +133,7 @@ impl Receiver<'_> {
     }
 
     /// What is in the place of a name.
-    fn found(&mut self, folder: Id, name: &Name) -> Option<Stat> {
+    pub(super) fn found(&mut self, folder: Id, name: &Name) -> Option<Stat> {
         let here = self.folders.at(folder).place.clone();
         let at = self.handles.open(&here).ok()?;
         statat(&at, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()

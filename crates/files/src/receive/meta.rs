@@ -1,17 +1,18 @@
 //! What a file has beside its content: owner, mode, attributes, time, set on what is open already.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
-    chmod, chownat, fchmod, fchown, fgetxattr, fsetxattr, fstat, futimens, openat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, chmod,
+    chownat, fchmod, fstat, futimens, openat, utimensat,
 };
 use rustix::io::Errno;
 use sockeye_wire::files::{Meta, Owner, Time};
 
 use super::root::kind;
 use super::words::cannot;
+use crate::attributes::{self, by_name, is_everybodys};
 
 /// What this transfer may set.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +23,31 @@ pub(super) struct Rights {
     pub(super) privileged: bool,
 }
 
-/// Extended attributes, name and value.
-type Xattrs = [(Vec<u8>, Vec<u8>)];
+/// What of a file is not as its source says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Changes {
+    owner: bool,
+    mode: bool,
+    attributes: bool,
+    time: bool,
+}
+
+impl Changes {
+    /// Of something new: whatever it may have.
+    const ALL: Changes = Changes { owner: true, mode: true, attributes: true, time: true };
+
+    /// True where there is something to change.
+    pub(super) fn any(self) -> bool {
+        let Changes { owner, mode, attributes, time } = self;
+        owner || mode || attributes || time
+    }
+}
+
+/// What is to be done with one extended attribute.
+enum Work<'m> {
+    Set(&'m [u8], &'m [u8]),
+    Remove(Vec<u8>),
+}
 
 /// What could not be set of a file, which is there all the same.
 #[derive(Debug, Default)]
@@ -44,6 +68,11 @@ impl Unset {
                 None
             }
         }
+    }
+
+    /// True where all is set.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.is_none()
     }
 
     /// This, or where it is nothing the other.
@@ -68,11 +97,11 @@ pub(super) fn mtime(stat: &Stat) -> Time {
 /// The bits of a mode without those of set-user-ID, set-group-ID and sticky.
 const PERMISSIONS: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
-/// Sets a directory's mode, also where its handle only leads to what is in it, because reading was not
-/// allowed.
-pub(super) fn set_mode(directory: &OwnedFd, mode: Mode) -> io::Result<()> {
-    match fchmod(directory, mode) {
-        Err(Errno::BADF) => Ok(chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), mode)?),
+/// Sets a mode, also where the handle only names the file, or leads to what is in a directory, because
+/// reading was not allowed.
+pub(super) fn set_mode(file: impl AsFd, mode: Mode) -> io::Result<()> {
+    match fchmod(&file, mode) {
+        Err(Errno::BADF) => Ok(chmod(by_name(&file), mode)?),
         done => Ok(done?),
     }
 }
@@ -106,117 +135,180 @@ impl Rights {
         time: Time,
         now: Option<&Stat>,
     ) -> Unset {
+        let changes = now.map_or(Changes::ALL, |now| self.changes(file, meta, time, now));
+        self.change(changes, file, meta, time, now)
+    }
+
+    /// What is not so yet of what has this now.
+    pub(super) fn changes(
+        self,
+        file: BorrowedFd<'_>,
+        meta: &Meta,
+        time: Time,
+        now: &Stat,
+    ) -> Changes {
+        let is_link = kind(now) == FileType::Symlink;
+        let mode = self.mode_instead(meta, now);
+        Changes {
+            owner: self.owner_differs(meta, now),
+            mode: !is_link && now.st_mode & 0o7777 != mode.as_raw_mode(),
+            attributes: !self.work(file, meta, true).is_empty(),
+            time: mtime(now) != time,
+        }
+    }
+
+    /// True where the owner is another one, and may be changed.
+    pub(super) fn owner_differs(self, meta: &Meta, now: &Stat) -> bool {
+        let Some(Owner { uid, gid }) = meta.owner.filter(|_| self.archive) else { return false };
+        if (now.st_uid, now.st_gid) == (uid, gid) {
+            return false;
+        }
+        let is_number = uid != u32::MAX && gid != u32::MAX;
+        self.privileged || !is_number || now.st_gid != gid && may_give(now, gid)
+    }
+
+    /// The mode that something gets that has this now.
+    fn mode_instead(self, meta: &Meta, now: &Stat) -> Mode {
+        let kept = !self.archive && kind(now) == FileType::Directory;
+        // What its owner made of it is not what the source could say.
+        let kept = if kept { now.st_mode & 0o7000 } else { 0 };
+        self.mode(meta) | Mode::from_raw_mode(kept)
+    }
+
+    /// Makes these changes, as far as it can.
+    pub(super) fn change(
+        self,
+        what: Changes,
+        file: BorrowedFd<'_>,
+        meta: &Meta,
+        time: Time,
+        now: Option<&Stat>,
+    ) -> Unset {
         let mut unset = Unset::default();
-        let mut mode = self.mode(meta);
-        let mut chowned = false;
-        if let Some(owner) = meta.owner.filter(|_| self.archive) {
-            let given = self.give(owner, now, |uid, gid| fchown(file, uid, gid));
-            match unset.note("owner", given) {
-                Some(given) => chowned = given,
+        let is_link = now.is_some_and(|now| kind(now) == FileType::Symlink);
+        let mut mode = now.map_or(self.mode(meta), |now| self.mode_instead(meta, now));
+        let mut again = what.mode;
+        if let Some(owner) = meta.owner.filter(|_| what.owner && self.archive) {
+            match unset.note("owner", self.give(owner, file)) {
+                // That clears bits.
+                Some(given) => again |= given,
                 // Whoever has it now is not the one as whom it was to run.
                 None => mode &= PERMISSIONS,
             }
         }
-        unset = unset.or(self.attributes(file, &meta.xattrs, now.is_some()));
-        if let Some(now) = now.filter(|now| !self.archive && kind(now) == FileType::Directory) {
-            // What its owner made of it is not what the source could say.
-            mode |= Mode::from_raw_mode(now.st_mode & 0o7000);
+        if what.attributes || what.owner {
+            // They may need the right to write; what their owner is to have comes behind them.
+            let barred = now.is_some_and(|now| !self.privileged && now.st_mode & 0o600 != 0o600);
+            if barred && what.attributes && !is_link {
+                again |= set_mode(file, mode | Mode::RUSR | Mode::WUSR).is_ok();
+            }
+            unset = unset.or(self.attributes(file, meta, now.is_some()));
         }
-        // After those two: a change of owner clears bits, and attributes may need the right to write.
-        if chowned || now.is_none_or(|now| now.st_mode & 0o7777 != mode.as_raw_mode()) {
-            unset.note("mode", fchmod(file, mode));
+        if !is_link && (again || now.is_none_or(|now| now.st_mode & 0o7777 != mode.as_raw_mode())) {
+            unset.note("mode", set_mode(file, mode));
         }
-        if now.is_none_or(|now| mtime(now) != time) {
-            unset.note("time", futimens(file, &times(time)));
+        if what.time {
+            unset.note("time", set_time(file, time));
         }
         unset
     }
 
-    /// Sets the extended attributes; with `compare` those that are not so yet.
-    pub(super) fn attributes(self, file: BorrowedFd<'_>, all: &Xattrs, compare: bool) -> Unset {
+    /// Sets the extended attributes; with `compare` those that are not so yet, and where they are whole
+    /// what else is there goes.
+    pub(super) fn attributes(self, file: BorrowedFd<'_>, meta: &Meta, compare: bool) -> Unset {
         let mut unset = Unset::default();
-        for (name, value) in all.iter().filter(|_| self.archive) {
-            if let Err(error) = self.attribute(file, name, value, compare) {
-                let what = format!("attribute {}", name.escape_ascii());
-                unset.note::<()>(&what, Err(error));
+        for work in self.work(file, meta, compare) {
+            let (name, done) = match &work {
+                Work::Set(name, value) => (*name, attributes::set(file, name, value)),
+                Work::Remove(name) => (name.as_slice(), attributes::remove(file, name)),
+            };
+            if done.is_err() {
+                unset.note(&format!("attribute {}", name.escape_ascii()), done);
             }
         }
         unset
     }
 
-    /// Sets what a named pipe has that was made just now. Opening one to read waits for nobody with
-    /// `O_NONBLOCK` (fifo(7)); whatever else may be there by now is left alone.
-    pub(super) fn apply_to_pipe(self, at: &OwnedFd, name: &str, meta: &Meta) -> io::Result<Unset> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let pipe = openat(at, name, flags, Mode::empty())?;
-        if kind(&fstat(&pipe)?) != FileType::Fifo {
-            return Err(Errno::EXIST.into());
+    /// What is to be done with extended attributes.
+    fn work<'m>(self, file: BorrowedFd<'_>, meta: &'m Meta, compare: bool) -> Vec<Work<'m>> {
+        if !self.archive || meta.xattrs.is_empty() && !(meta.whole && compare) {
+            return Vec::new();
         }
-        Ok(self.apply(pipe.as_fd(), meta, meta.mtime, None))
+        // Where they cannot be read there are none: what is set shows why.
+        let there = if compare { attributes::names(file).unwrap_or_default() } else { Vec::new() };
+        let is_so = |name: &[u8], value: &[u8]| {
+            there.iter().any(|there| there == name)
+                && attributes::value(file, name).is_ok_and(|there| there == value)
+        };
+        let mut work = Vec::new();
+        for (name, value) in &meta.xattrs {
+            if self.may_set(name) && !is_so(name, value) {
+                work.push(Work::Set(name, value));
+            }
+        }
+        let listed = |name: &[u8]| meta.xattrs.iter().any(|(listed, _)| listed == name);
+        for name in there.into_iter().filter(|_| meta.whole) {
+            if is_everybodys(&name) && self.may_set(&name) && !listed(&name) {
+                work.push(Work::Remove(name));
+            }
+        }
+        work
     }
 
-    /// Sets what a link has, which is reached by its name only.
-    pub(super) fn apply_at(self, at: &OwnedFd, name: &str, meta: &Meta) -> Unset {
-        let (mut unset, flags) = (Unset::default(), AtFlags::SYMLINK_NOFOLLOW);
-        if let Some(owner) = meta.owner.filter(|_| self.archive) {
-            let given = self.give(owner, None, |uid, gid| chownat(at, name, uid, gid, flags));
-            unset.note("owner", given);
-        }
-        unset.note("time", utimensat(at, name, &times(meta.mtime), flags));
-        unset
+    /// True for attributes that are a transfer's to set.
+    fn may_set(self, name: &[u8]) -> bool {
+        let has = |spaces: [&[u8]; 2]| spaces.iter().any(|space| name.starts_with(space));
+        has([b"user.", b"system.posix_acl_"]) || self.privileged && has([b"security.", b"trusted."])
+    }
+
+    /// Sets what a link or a pipe has, by a handle that only names it: whatever else may have its name
+    /// by now is left alone, and nobody who waits for a pipe goes on.
+    pub(super) fn apply_at(self, at: &OwnedFd, name: &str, meta: &Meta) -> io::Result<Unset> {
+        let (file, now) = named(at, name.as_bytes())?;
+        let unset = self.change(Changes::ALL, file.as_fd(), meta, meta.mtime, Some(&now));
+        Ok(unset)
     }
 
     /// True where the owner was changed. Who is not root changes the group where he may.
-    fn give(
-        self,
-        owner: Owner,
-        now: Option<&Stat>,
-        change: impl Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
-    ) -> io::Result<bool> {
-        if now.is_some_and(|now| (now.st_uid, now.st_gid) == (owner.uid, owner.gid)) {
-            return Ok(false);
-        }
+    fn give(self, owner: Owner, file: BorrowedFd<'_>) -> io::Result<bool> {
         // The number of all ones means "no change" to the kernel, and no file has it.
         if owner.uid == u32::MAX || owner.gid == u32::MAX {
             return Err(Errno::INVAL.into());
         }
         let group = Some(Gid::from_raw(owner.gid));
+        let change = |user| chownat(file, "", user, group, AtFlags::EMPTY_PATH);
         if !self.privileged {
-            return Ok(change(None, group).is_ok());
+            return Ok(change(None).is_ok());
         }
-        change(Some(Uid::from_raw(owner.uid)), group)?;
+        change(Some(Uid::from_raw(owner.uid)))?;
         Ok(true)
-    }
-
-    fn attribute(
-        self,
-        file: BorrowedFd<'_>,
-        name: &[u8],
-        value: &[u8],
-        compare: bool,
-    ) -> io::Result<()> {
-        let kept = [&b"security."[..], b"trusted."].iter().any(|space| name.starts_with(space));
-        let ours =
-            [&b"user."[..], b"system.posix_acl_"].iter().any(|space| name.starts_with(space));
-        if !(ours || self.privileged && kept) {
-            return Ok(());
-        }
-        if compare {
-            let mut held = vec![0; value.len() + 1];
-            if fgetxattr(file, name, &mut held[..]) == Ok(value.len())
-                && held[..value.len()] == *value
-            {
-                return Ok(());
-            }
-        }
-        Ok(fsetxattr(file.as_fd(), name, value, XattrFlags::empty())?)
     }
 }
 
-/// The time of last access stays as it is.
-fn times(time: Time) -> Timestamps {
-    Timestamps {
+/// True where we may give a file to this group (chown(2)).
+fn may_give(now: &Stat, gid: u32) -> bool {
+    let is_ours = now.st_uid == rustix::process::geteuid().as_raw();
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    let mut groups = groups.into_iter().chain([rustix::process::getegid()]);
+    is_ours && groups.any(|group| group.as_raw() == gid)
+}
+
+/// A handle that only names what is there, and what that is.
+pub(super) fn named(at: &OwnedFd, name: &[u8]) -> io::Result<(OwnedFd, Stat)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(at, name, flags, Mode::empty())?;
+    let stat = fstat(&file)?;
+    Ok((file, stat))
+}
+
+/// Sets the time of last change; that of last access stays as it is.
+fn set_time(file: BorrowedFd<'_>, time: Time) -> io::Result<()> {
+    let times = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() },
+    };
+    match futimens(file, &times) {
+        Err(Errno::BADF) => Ok(utimensat(CWD, by_name(file), &times, AtFlags::empty())?),
+        done => Ok(done?),
     }
 }

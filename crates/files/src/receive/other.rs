@@ -12,7 +12,7 @@ use sockeye_limits as limits;
 use sockeye_wire::files::{Meta, Name, Note};
 
 use super::folder::Id;
-use super::meta::Unset;
+use super::meta::{Unset, named};
 use super::root::kind;
 use super::{Receiver, temporary};
 use crate::engine::Stopped;
@@ -29,6 +29,8 @@ enum Came {
     Same,
     /// It would be made.
     Would,
+    /// The same is here but for what it has beside, which is changed, or would be.
+    Changed(Unset),
     Made(Unset),
 }
 
@@ -39,21 +41,44 @@ impl Receiver<'_> {
         name: &Name,
         meta: &Meta,
         what: &Other,
+        group: Option<u32>,
     ) -> Result<(), Stopped> {
+        self.begin_group(group)?;
         let path = self.folders.at(folder).path(Some(name));
-        let text = match self.make_other(folder, name, meta, what) {
-            Ok(Came::Same) => return Ok(()),
-            Ok(Came::Would) => return self.talk.note(Note::WouldStore, path),
+        let came = self.make_other(folder, name, meta, (what, group.is_some()));
+        let is_there = came.is_ok();
+        let text = match came {
+            Ok(Came::Same) => None,
+            Ok(Came::Would) => {
+                self.talk.note(Note::WouldStore, path.clone())?;
+                None
+            }
+            Ok(Came::Changed(unset)) => self.changed(path.clone(), unset)?,
             Ok(Came::Made(unset)) => {
                 self.talk.tally.made += 1;
-                match unset.text() {
-                    Some(text) => text,
-                    None => return Ok(()),
-                }
+                unset.text()
             }
-            Err(error) => self.in_the_way(folder, &error, "it cannot be made"),
+            Err(error) => Some(self.in_the_way(folder, &error, "it cannot be made")),
         };
-        self.talk.trouble(path, text)
+        if let Some(text) = text {
+            self.talk.trouble(path, text)?;
+        }
+        let place = self.folders.at(folder).place.clone();
+        self.end_group(group, is_there.then_some((&place, name)))
+    }
+
+    /// What something that stays has beside its content was changed, or would be; what of that failed.
+    pub(super) fn changed(
+        &mut self,
+        path: Vec<u8>,
+        unset: Unset,
+    ) -> Result<Option<String>, Stopped> {
+        if unset.is_nothing() {
+            self.talk.tally.updated += 1;
+            let note = if self.options.dry_run { Note::WouldUpdate } else { Note::Updated };
+            self.talk.note(note, path)?;
+        }
+        Ok(unset.text())
     }
 
     fn make_other(
@@ -61,7 +86,7 @@ impl Receiver<'_> {
         folder: Id,
         name: &Name,
         meta: &Meta,
-        what: &Other,
+        (what, is_grouped): (&Other, bool),
     ) -> io::Result<Came> {
         let (place, fresh) = (self.folders.at(folder).place.clone(), self.folders.at(folder).fresh);
         if self.options.dry_run && fresh {
@@ -73,8 +98,10 @@ impl Receiver<'_> {
             Err(Errno::NOENT) => None,
             Err(error) => return Err(error.into()),
         };
-        if found.is_some_and(|found| what.is(&at, name, &found)) {
-            return Ok(Came::Same);
+        if let Some(found) = found.filter(|found| what.is(&at, name, found))
+            && let Some(came) = self.keep_other(&at, name, meta, (&found, is_grouped))?
+        {
+            return Ok(came);
         }
         if self.options.dry_run {
             self.make_room(folder, name, found.as_ref())?;
@@ -90,6 +117,33 @@ impl Receiver<'_> {
         Err(Errno::NOENT.into())
     }
 
+    /// What is here is the same: it gets what it has beside. `None` where something else is here by
+    /// now, or it has another name that is to stay as it is.
+    fn keep_other(
+        &self,
+        at: &OwnedFd,
+        name: &Name,
+        meta: &Meta,
+        (found, is_grouped): (&Stat, bool),
+    ) -> io::Result<Option<Came>> {
+        let (file, now) = named(at, name.as_bytes())?;
+        if (now.st_dev, now.st_ino, now.st_mode) != (found.st_dev, found.st_ino, found.st_mode) {
+            return Ok(None);
+        }
+        let changes = self.rights.changes(file.as_fd(), meta, meta.mtime, &now);
+        if !changes.any() {
+            return Ok(Some(Came::Same));
+        }
+        if self.options.archive && now.st_nlink > 1 && !is_grouped {
+            return Ok(None);
+        }
+        let unset = match self.options.dry_run {
+            true => Unset::default(),
+            false => self.rights.change(changes, file.as_fd(), meta, meta.mtime, Some(&now)),
+        };
+        Ok(Some(Came::Changed(unset)))
+    }
+
     fn put_other(
         &mut self,
         at: &Arc<OwnedFd>,
@@ -98,11 +152,7 @@ impl Receiver<'_> {
         what: &Other,
     ) -> io::Result<Unset> {
         let temporary = what.make(at, name)?;
-        let dressed = match what {
-            Other::Symlink(_) => Ok(self.rights.apply_at(at, &temporary, meta)),
-            Other::Fifo => self.rights.apply_to_pipe(at, &temporary, meta),
-        };
-        let named = dressed.and_then(|unset| {
+        let named = self.rights.apply_at(at, &temporary, meta).and_then(|unset| {
             self.make_room(folder, name, found)?;
             renameat(at, &temporary, at, name.as_bytes())?;
             Ok(unset)

@@ -75,7 +75,7 @@ struct Level {
 
 impl Removal<'_> {
     /// Removes a file, or a directory with all that is in it but for what is kept; true where nothing
-    /// is left of it.
+    /// is left of it. What was no directory and is one by now is another connection's, and stays.
     pub(super) fn tree(
         &mut self,
         place: &Place,
@@ -87,6 +87,9 @@ impl Removal<'_> {
         }
         if self.unlink(place, name, is_directory)? {
             return Ok(true);
+        }
+        if !is_directory {
+            return Ok(false);
         }
         let mut open = Vec::new();
         let done = self.walk(&mut open, place.child(name.clone()));
@@ -235,6 +238,8 @@ impl Receiver<'_> {
         };
         let done = removal.tree(&place, name, is_directory);
         let removed = removal.removed;
+        let folder = self.folders.at(id);
+        let done = done.map_err(|failed| Failed { path: folder.shown(&failed.path), ..failed });
         if removed > 0 {
             self.talk.tally.removed += removed;
             let note = if self.options.dry_run { Note::WouldRemove } else { Note::Removed };

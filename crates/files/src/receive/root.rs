@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
+use sockeye_net::shown;
 use sockeye_wire::files::{Entry, Name, Node, Placement, Transfer, Wrong};
 
-use super::folder::{Folder, Folders, Id};
+use super::folder::{Base, Folder, Folders, Id};
 use super::words::{TEMPORARY_NAME, cannot};
 use super::{Receiver, is_temporary};
 use crate::engine::Stopped;
@@ -150,6 +151,9 @@ impl Receiver<'_> {
                     return Err(Wrong::not_asked(entry.name.as_bytes()).into());
                 }
                 self.check_above(identity)?;
+                if !self.roots.several {
+                    self.folders.at(id).base = Base::Of(entry.name);
+                }
                 return self.enter_here(id, None);
             }
             Target::Itself(id) => {
@@ -159,17 +163,25 @@ impl Receiver<'_> {
                     return Err(Stopped::Refused(text.to_owned()));
                 }
                 self.check_above(identity)?;
+                self.folders.at(id).base = Base::Of(entry.name);
                 return self.enter_here(id, Some(entry.meta));
             }
             Target::Into(id) => id,
             Target::As(id, name) => {
-                entry.name = name;
+                let called = std::mem::replace(&mut entry.name, name);
+                self.folders.at(id).base = Base::Instead(called);
                 id
             }
         };
         self.check_copy(identity, folder, &entry.name)?;
         if is_temporary(entry.name.as_bytes()) {
-            self.trouble(folder, Some(&entry.name), TEMPORARY_NAME.to_owned())?;
+            let path = self.folders.at(folder).path(Some(&entry.name));
+            // It is told under its own name, and this is about another one.
+            let text = match path == entry.name.as_bytes() {
+                true => TEMPORARY_NAME.to_owned(),
+                false => format!("{}: {TEMPORARY_NAME}", shown::bytes(entry.name.as_bytes())),
+            };
+            self.talk.trouble(path, text)?;
             return self.pass_over(&entry.node);
         }
         if !self.folders.list(folder, &entry.name) {

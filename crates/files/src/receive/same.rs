@@ -101,7 +101,8 @@ impl Receiver<'_> {
             return Ok(false);
         };
         // Nothing was made of these.
-        self.talk.tally.reused -= same.map_or(0, |same| same.copied);
+        let copied = same.map_or(0, |same| same.copied);
+        self.talk.tally.reused = self.talk.tally.reused.saturating_sub(copied);
         if prover.finish() != *hash {
             return self.fail(&file, UNPROVED.to_owned()).map(|()| true);
         }
@@ -154,7 +155,7 @@ impl Content {
                 self.mark = self.prover.zeros(length);
             }
             Piece::Old { offset, length } if offset == at => {
-                same.copied += length;
+                same.copied = same.copied.saturating_add(length);
                 let (prover, mark) = (&mut self.prover, &mut self.mark);
                 each(old, at, length, buffer, |bytes| {
                     *mark = prover.update(bytes);

@@ -257,7 +257,7 @@ impl Receiver<'_> {
 
     /// So many bytes of content came and are proved.
     fn came(&mut self, bytes: u64) {
-        self.talk.tally.data += bytes;
+        self.talk.count(|tally| &mut tally.data, bytes);
         self.talk.tell(Happening::Moved { bytes });
     }
 }

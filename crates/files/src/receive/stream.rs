@@ -125,7 +125,7 @@ impl Stream<'_, '_> {
         }
         self.output.write_all(data).map_err(|error| refused(&error))?;
         self.written += bytes;
-        self.talk.tally.data += if came { bytes } else { 0 };
+        self.talk.count(|tally| &mut tally.data, if came { bytes } else { 0 });
         self.talk.tell(Happening::Moved { bytes });
         Ok(())
     }

@@ -92,6 +92,12 @@ impl<'a> Talk<'a> {
         Ok(self.outbox.send(full)?)
     }
 
+    /// Counts so many bytes, of which a sender may claim any number.
+    pub(super) fn count(&mut self, of: impl FnOnce(&mut Tally) -> &mut u64, bytes: u64) {
+        let number = of(&mut self.tally);
+        *number = number.saturating_add(bytes);
+    }
+
     /// Something failed here; the transfer goes on.
     pub(super) fn trouble(&mut self, path: Vec<u8>, text: String) -> Result<(), Stopped> {
         self.tally.failed += 1;

@@ -143,7 +143,7 @@ fn dir(text: &str) -> Entry {
 }
 
 fn symlink(text: &str, target: &str) -> Entry {
-    entry_of(text, Node::Symlink(target.into()), 0o777)
+    entry_of(text, Node::Symlink { target: target.into(), group: None }, 0o777)
 }
 
 fn small(file: u32, data: &[u8]) -> FromSender {

@@ -65,7 +65,7 @@ impl Contents {
         let Wanted { file, listed, marks, basis } = wanted;
         let path = listed.path();
         let outcome = match listed {
-            Listed { what: What::Stream { input, mtime }, .. } => {
+            Listed { what: What::Stream { input, mtime, .. }, .. } => {
                 let start = Start { file, mtime, size: None, marks: &[] };
                 self.stream(start, input, link)?
             }

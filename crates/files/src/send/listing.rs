@@ -1,22 +1,20 @@
 //! What is said of one file in a listing.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{
-    FileType, Mode, OFlags, Stat, fgetxattr, fgetxattr_query, flistxattr, flistxattr_query, openat,
-    readlinkat,
-};
+use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
 use rustix::io::Errno;
 use sockeye_limits as limits;
 use sockeye_wire::files::{Entry, Meta, Name, Node, Owner};
 
 use super::state::{self, State};
+use crate::attributes::{self, Attribute, is_everybodys};
 
 /// Makes entries.
 pub(super) struct Listing {
     archive: bool,
-    /// Files of which not all names were met: their group, and how many names are missing.
+    /// What has more names than were met: its group, and how many are missing.
     groups: HashMap<(u64, u64), (u32, u64)>,
     next_group: u32,
 }
@@ -27,8 +25,13 @@ pub(super) struct Made {
     pub(super) trouble: Option<String>,
 }
 
-/// Extended attributes, name and value.
-type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+/// Extended attributes, whether they are whole, and what is to be said of them.
+#[derive(Default)]
+struct Xattrs {
+    all: Vec<Attribute>,
+    whole: bool,
+    trouble: Option<String>,
+}
 
 /// Room for all of an entry but its extended attributes.
 const FIXED: usize = 8 * 1024;
@@ -47,38 +50,61 @@ impl Listing {
     ) -> Result<Made, String> {
         let node = match state::kind(stat) {
             FileType::RegularFile => self.regular(stat),
-            FileType::Symlink => match readlinkat(directory, name.as_bytes(), Vec::new()) {
-                Ok(target) => Node::Symlink(target.into_bytes()),
-                Err(error) => return Err(because("cannot be read", error)),
-            },
-            FileType::Fifo if self.archive => Node::Fifo,
+            FileType::Symlink => {
+                let target = readlinkat(directory, name.as_bytes(), Vec::new());
+                let target = target.map_err(|error| because("cannot be read", error))?;
+                let target = target.into_bytes();
+                self.grouped(stat, |group| Node::Symlink { target, group })
+            }
+            FileType::Fifo if self.archive => self.grouped(stat, |group| Node::Fifo { group }),
             FileType::Fifo => return Err(no_copy("a named pipe; --archive copies those")),
             FileType::Socket => return Err(no_copy("a socket")),
             FileType::BlockDevice | FileType::CharacterDevice => return Err(no_copy("a device")),
             _ => return Err(no_copy("of an unknown kind")),
         };
-        let (mut xattrs, mut trouble) = (Vec::new(), None);
-        if self.archive && matches!(node, Node::File { .. }) {
+        let flags = match node {
+            Node::File { .. } => REGULAR,
+            // A pipe that is opened to read would let its writers go on.
+            _ => OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        };
+        let mut xattrs = Xattrs::default();
+        if self.archive && !matches!(node, Node::Link(_)) {
             // A file that cannot be opened fails when its content is wanted.
-            if let Ok(file) = openat(directory, name.as_bytes(), REGULAR, Mode::empty()) {
-                (xattrs, trouble) = self.xattrs(&file);
+            if let Ok(file) = openat(directory, name.as_bytes(), flags, Mode::empty()) {
+                xattrs = read(&file);
             }
         }
-        let entry = Entry { name: name.clone(), node, meta: self.meta(stat, xattrs) };
-        Ok(Made { entry, trouble })
+        Ok(self.made(name, node, stat, xattrs))
     }
 
     /// The entry of a directory that is open.
     pub(super) fn directory(&self, handle: &OwnedFd, label: &Name, stat: &Stat) -> Made {
-        let (xattrs, trouble) = if self.archive { self.xattrs(handle) } else { (Vec::new(), None) };
-        let entry =
-            Entry { name: label.clone(), node: Node::Directory, meta: self.meta(stat, xattrs) };
-        Made { entry, trouble }
+        let xattrs = if self.archive { read(handle) } else { Xattrs::default() };
+        self.made(label, Node::Directory, stat, xattrs)
     }
 
+    fn made(&self, name: &Name, node: Node, stat: &Stat, xattrs: Xattrs) -> Made {
+        let Xattrs { all, whole, trouble } = xattrs;
+        let meta = Meta {
+            // Twelve bits.
+            mode: (stat.st_mode & 0o7777) as u16,
+            mtime: State::of(stat).mtime,
+            owner: self.archive.then_some(Owner { uid: stat.st_uid, gid: stat.st_gid }),
+            xattrs: all,
+            whole,
+        };
+        Made { entry: Entry { name: name.clone(), node, meta }, trouble }
+    }
+
+    fn regular(&mut self, stat: &Stat) -> Node {
+        let size = Some(State::of(stat).size);
+        self.grouped(stat, |group| Node::File { size, group })
+    }
+
+    /// One more name of something that was listed; or that thing, with its group where it has others.
     // The types of some fields differ between architectures.
     #[allow(clippy::unnecessary_cast)]
-    fn regular(&mut self, stat: &Stat) -> Node {
+    fn grouped(&mut self, stat: &Stat, first: impl FnOnce(Option<u32>) -> Node) -> Node {
         let mut group = None;
         // A receiver takes no more groups than this.
         let more = (self.next_group as usize) < limits::FILE_GROUPS;
@@ -98,35 +124,7 @@ impl Listing {
                 self.next_group += 1;
             }
         }
-        Node::File { size: Some(State::of(stat).size), group }
-    }
-
-    fn meta(&self, stat: &Stat, xattrs: Xattrs) -> Meta {
-        Meta {
-            // Twelve bits.
-            mode: (stat.st_mode & 0o7777) as u16,
-            mtime: State::of(stat).mtime,
-            owner: self.archive.then_some(Owner { uid: stat.st_uid, gid: stat.st_gid }),
-            xattrs,
-        }
-    }
-
-    /// The extended attributes of an open file (xattr(7)), but for those that are the kernel's own.
-    fn xattrs(&self, file: &OwnedFd) -> (Xattrs, Option<String>) {
-        let found = match xattrs(file) {
-            Ok(found) => found,
-            // Handles that only lead to other files, and file systems without attributes.
-            Err(Errno::BADF | Errno::NOTSUP) => Vec::new(),
-            Err(error) => {
-                return (Vec::new(), Some(because("goes without extended attributes", error)));
-            }
-        };
-        let size: usize = found.iter().map(|(name, value)| 8 + name.len() + value.len()).sum();
-        if size > limits::ENTRY_BYTES - FIXED {
-            let text = "goes without its extended attributes: they are too long.";
-            return (Vec::new(), Some(text.to_owned()));
-        }
-        (found, None)
+        first(group)
     }
 }
 
@@ -138,33 +136,39 @@ pub(super) const REGULAR: OFlags = OFlags::RDONLY
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-fn xattrs(file: &OwnedFd) -> Result<Xattrs, Errno> {
-    let mut names = vec![0; flistxattr_query(file)?];
-    if names.is_empty() {
-        return Ok(Vec::new());
+/// The extended attributes of what is open, but for those that are the kernel's own.
+fn read(file: &OwnedFd) -> Xattrs {
+    let without = |trouble| Xattrs { trouble: Some(trouble), ..Xattrs::default() };
+    let found = match attributes_of(file) {
+        Ok(found) => found,
+        // A file system without attributes knows of none.
+        Err(Errno::NOTSUP) => return Xattrs::default(),
+        Err(error) => return without(because("goes without extended attributes", error)),
+    };
+    let length = |(name, value): &Attribute| 8 + name.len() + value.len();
+    if found.all.iter().map(length).sum::<usize>() > limits::ENTRY_BYTES - FIXED {
+        return without("goes without its extended attributes: they are too long.".to_owned());
     }
-    let length = flistxattr(file, names.as_mut_slice())?;
-    let mut found = Vec::new();
+    found
+}
+
+fn attributes_of(file: &OwnedFd) -> Result<Xattrs, Errno> {
+    let mut found = Xattrs { whole: true, ..Xattrs::default() };
     let kinds: [&[u8]; 3] = [b"user.", b"security.", b"trusted."];
-    for name in names[..length].split(|byte| *byte == 0) {
+    for name in attributes::names(file)? {
         if !kinds.iter().any(|kind| name.starts_with(kind)) {
             continue;
         }
-        match value(file, name) {
-            Ok(value) => found.push((name.to_vec(), value)),
-            // It is gone since, or another user's.
-            Err(Errno::NODATA | Errno::PERM | Errno::ACCESS) => {}
+        match attributes::value(file, &name) {
+            Ok(value) => found.all.push((name, value)),
+            // It is gone since.
+            Err(Errno::NODATA) => {}
+            // It is another user's.
+            Err(Errno::PERM | Errno::ACCESS) => found.whole &= !is_everybodys(&name),
             Err(error) => return Err(error),
         }
     }
     Ok(found)
-}
-
-fn value(file: impl AsFd, name: &[u8]) -> Result<Vec<u8>, Errno> {
-    let mut value = vec![0; fgetxattr_query(&file, name)?];
-    let length = fgetxattr(&file, name, value.as_mut_slice())?;
-    value.truncate(length);
-    Ok(value)
 }
 
 fn no_copy(what: &str) -> String {

@@ -25,7 +25,7 @@ impl Names {
 }
 
 /// `below` in `above`, as a path for people; either may be empty.
-pub(super) fn joined(above: &[u8], below: &[u8]) -> Vec<u8> {
+pub(crate) fn joined(above: &[u8], below: &[u8]) -> Vec<u8> {
     let slash = !(above.is_empty() || above.ends_with(b"/") || below.is_empty());
     [above, if slash { b"/" } else { b"" }, below].concat()
 }

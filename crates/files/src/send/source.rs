@@ -17,18 +17,18 @@ pub enum Source {
         directory: Arc<OwnedFd>,
         /// Its name there.
         name: Name,
-        /// Its name at the other side.
+        /// Its name at the other side, and in messages.
         label: Name,
-        /// What the user wrote, for messages.
+        /// What the user wrote.
         shown: Vec<u8>,
     },
     /// A directory itself.
     Directory {
         /// The directory.
         handle: Arc<OwnedFd>,
-        /// Its name at the other side.
+        /// Its name at the other side, and in messages.
         label: Name,
-        /// What the user wrote, for messages.
+        /// What the user wrote.
         shown: Vec<u8>,
     },
     /// A stream of unknown length: standard input.
@@ -84,8 +84,8 @@ pub fn explained(error: &io::Error) -> String {
     }
 }
 
-/// What a directory is called whose path does not end in its name.
-fn label(path: &[u8]) -> Name {
+/// What a directory is called whose path does not end in its name, or what is not there.
+pub(super) fn label(path: &[u8]) -> Name {
     let mut parts = path.rsplit(|byte| *byte == b'/').filter(|part| !part.is_empty());
     let named = parts.next().and_then(Name::new);
     named.or_else(|| Name::new(b"files")).expect("five letters are a name")

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, RawDir, Stat, statat};
 use rustix::io::Errno;
+use sockeye_net::shown;
 use sockeye_wire::files::{FromSender, Name, Node, Placement, Transfer};
 
 use super::filter::{Filters, Ignored};
@@ -41,8 +42,10 @@ pub(super) struct Walk {
     portion: Vec<u8>,
     /// For hashes of names.
     keys: RandomState,
-    /// What the source is called that is walked.
+    /// What the source is called that is walked: paths begin with it.
     shown: Arc<[u8]>,
+    /// What the user wrote to name it.
+    asked: Vec<u8>,
 }
 
 /// A directory that is listed.
@@ -93,6 +96,7 @@ impl Walk {
             portion: Vec::with_capacity(PORTION),
             keys: RandomState::new(),
             shown: Arc::from([].as_slice()),
+            asked: Vec::new(),
         })
     }
 
@@ -280,12 +284,17 @@ impl Walk {
         self.trouble_at(path, text, ends)
     }
 
+    /// What is wrong with the source itself is told with what the user wrote, where its name is not all
+    /// of that.
     fn trouble_at(
         &self,
         path: Vec<u8>,
-        text: String,
+        mut text: String,
         ends: &mut Ends<'_, '_>,
     ) -> Result<(), Stopped> {
+        if path.is_empty() && self.asked != *self.shown {
+            text = format!("{}: {text}", shown::bytes(&self.asked));
+        }
         ends.link.trouble(joined(&self.shown, &path), text)
     }
 }

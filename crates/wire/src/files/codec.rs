@@ -102,20 +102,20 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
             }
         }
         Node::Directory => out.push(2),
-        Node::Symlink(target) => {
-            out.push(3);
+        Node::Symlink { target, group } => {
+            put_other(3, 6, *group, out);
             put_bytes(target, out);
         }
         Node::Link(group) => {
             out.push(4);
             put_u32(*group, out);
         }
-        Node::Fifo => out.push(5),
+        Node::Fifo { group } => put_other(5, 7, *group, out),
     }
-    let Meta { mode, mtime, owner, xattrs } = &entry.meta;
+    let Meta { mode, mtime, owner, xattrs, whole } = &entry.meta;
     out.extend_from_slice(&mode.to_be_bytes());
     put_time(*mtime, out);
-    out.push(u8::from(owner.is_some()));
+    out.push(u8::from(owner.is_some()) | (u8::from(*whole) << 1));
     if let Some(Owner { uid, gid }) = owner {
         put_u32(*uid, out);
         put_u32(*gid, out);
@@ -124,6 +124,17 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
     for (name, value) in xattrs {
         put_bytes(name, out);
         put_bytes(value, out);
+    }
+}
+
+/// The kind of a link or pipe: `alone`, or `grouped` and its group.
+fn put_other(alone: u8, grouped: u8, group: Option<u32>, out: &mut Vec<u8>) {
+    match group {
+        None => out.push(alone),
+        Some(group) => {
+            out.push(grouped);
+            put_u32(group, out);
+        }
     }
 }
 
@@ -230,13 +241,17 @@ impl FromReceiver {
                     Note::Removed => 1,
                     Note::WouldStore => 2,
                     Note::WouldRemove => 3,
+                    Note::Updated => 4,
+                    Note::WouldUpdate => 5,
+                    Note::WouldMake => 6,
                 });
                 put_path(path, out);
             }),
             FromReceiver::Finished(tally) => put(kind::FINISHED, out, |out| {
-                let Tally { stored, skipped, made, removed, failed, data, reused, resumed } =
-                    *tally;
-                for number in [stored, skipped, made, removed, failed, data, reused, resumed] {
+                let Tally { stored, skipped, made, removed, failed, .. } = *tally;
+                let Tally { data, reused, resumed, compared, updated, .. } = *tally;
+                let files = [stored, skipped, made, removed, failed];
+                for number in files.into_iter().chain([data, reused, resumed, compared, updated]) {
                     put_u64(number, out);
                 }
             }),
@@ -332,7 +347,7 @@ impl Speech for FromReceiver {
             kind::BASIS => (5, 5 + 20 * limits::BASIS_CHUNKS),
             kind::FAULT => (8, TROUBLE_MOST),
             kind::NOTE => (5, 5 + SHOWN_PATH),
-            kind::FINISHED => (64, 64),
+            kind::FINISHED => (80, 80),
             _ => return None,
         })
     }
@@ -446,6 +461,9 @@ fn note(f: &mut Reader<'_>) -> Result<Note, Flaw> {
         1 => Ok(Note::Removed),
         2 => Ok(Note::WouldStore),
         3 => Ok(Note::WouldRemove),
+        4 => Ok(Note::Updated),
+        5 => Ok(Note::WouldUpdate),
+        6 => Ok(Note::WouldMake),
         _ => Err(Flaw::Has("an unknown note")),
     }
 }
@@ -467,6 +485,8 @@ fn tally(f: &mut Reader<'_>) -> Result<Tally, Flaw> {
         data: f.u64()?,
         reused: f.u64()?,
         resumed: f.u64()?,
+        compared: f.u64()?,
+        updated: f.u64()?,
     })
 }
 
@@ -488,14 +508,19 @@ fn read_entry(f: &mut Reader<'_>) -> Result<Entry, Flaw> {
         return Err(Flaw::Has("more than permission bits as its mode"));
     }
     let mtime = time(f)?;
-    let owner = if flag(f)? { Some(Owner { uid: f.u32()?, gid: f.u32()? }) } else { None };
+    let flags = f.u8()?;
+    if flags > 3 {
+        return Err(Flaw::Has("unknown flags"));
+    }
+    let (owned, whole) = (flags & 1 != 0, flags & 2 != 0);
+    let owner = if owned { Some(Owner { uid: f.u32()?, gid: f.u32()? }) } else { None };
     let count = f.count(8)?;
     let xattrs = (0..count).map(|_| Ok((f.bytes()?.to_vec(), f.bytes()?.to_vec())));
     let xattrs: Vec<(Vec<u8>, Vec<u8>)> = xattrs.collect::<Result<_, Short>>()?;
     if xattrs.iter().any(|(name, _)| name.is_empty() || name.len() > 255 || name.contains(&0)) {
         return Err(Flaw::Has("an attribute without a proper name"));
     }
-    Ok(Entry { name, node, meta: Meta { mode, mtime, owner, xattrs } })
+    Ok(Entry { name, node, meta: Meta { mode, mtime, owner, xattrs, whole } })
 }
 
 fn read_node(f: &mut Reader<'_>) -> Result<Node, Flaw> {
@@ -510,15 +535,20 @@ fn read_node(f: &mut Reader<'_>) -> Result<Node, Flaw> {
             Node::File { size, group }
         }
         2 => Node::Directory,
-        3 => {
-            let target = f.bytes()?;
-            if target.is_empty() || target.len() > 4095 || target.contains(&0) {
-                return Err(Flaw::Has("a link that points nowhere"));
-            }
-            Node::Symlink(target.to_vec())
-        }
+        3 => Node::Symlink { group: None, target: target(f)? },
         4 => Node::Link(f.u32()?),
-        5 => Node::Fifo,
+        5 => Node::Fifo { group: None },
+        6 => Node::Symlink { group: Some(f.u32()?), target: target(f)? },
+        7 => Node::Fifo { group: Some(f.u32()?) },
         _ => return Err(Flaw::Has("an unknown kind of file")),
     })
+}
+
+/// Where a symbolic link points.
+fn target(f: &mut Reader<'_>) -> Result<Vec<u8>, Flaw> {
+    let target = f.bytes()?;
+    if target.is_empty() || target.len() > 4095 || target.contains(&0) {
+        return Err(Flaw::Has("a link that points nowhere"));
+    }
+    Ok(target.to_vec())
 }

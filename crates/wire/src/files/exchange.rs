@@ -287,7 +287,7 @@ impl Exchange {
                 Ok(())
             }
             Node::Link(group) => self.held.link(group).map_err(said),
-            Node::Symlink(_) | Node::Fifo => Ok(()),
+            Node::Symlink { .. } | Node::Fifo { .. } => Ok(()),
         }
     }
 

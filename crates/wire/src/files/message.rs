@@ -65,6 +65,9 @@ pub struct Meta {
     pub owner: Option<Owner>,
     /// Its extended attributes, name and value; only where that was asked for.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// True where these are all that it has (of those that everybody sees): what else a receiver's has
+    /// is to go. Only where attributes were asked for.
+    pub whole: bool,
 }
 
 /// What kind of file it is.
@@ -80,12 +83,20 @@ pub enum Node {
     },
     /// A directory. What is in it follows, up to [`FromSender::Leave`].
     Directory,
-    /// A symbolic link, and where it points: not empty, no NUL, at most 4095 bytes.
-    Symlink(Vec<u8>),
-    /// Another name of the file that began this group.
+    /// A symbolic link.
+    Symlink {
+        /// Where it points: not empty, no NUL, at most 4095 bytes.
+        target: Vec<u8>,
+        /// As a file's.
+        group: Option<u32>,
+    },
+    /// Another name of the file, link or pipe that began this group.
     Link(u32),
     /// A named pipe.
-    Fifo,
+    Fifo {
+        /// As a file's.
+        group: Option<u32>,
+    },
 }
 
 /// One file of a tree.
@@ -219,6 +230,12 @@ pub enum Note {
     WouldStore,
     /// It would remove this (a dry run).
     WouldRemove,
+    /// The content stayed; mode, time, owner or attributes were changed to what the source has.
+    Updated,
+    /// They would be (a dry run).
+    WouldUpdate,
+    /// It would make this directory (a dry run).
+    WouldMake,
 }
 
 /// What came of a transfer, as the receiver counts it.
@@ -228,6 +245,11 @@ pub struct Tally {
     pub stored: u64,
     /// Files that were there and equal.
     pub skipped: u64,
+    /// Those of them whose length and time alone were compared: nobody looked at what is in them.
+    pub compared: u64,
+    /// Files, directories, links and pipes that stayed, and of which mode, time, owner or attributes
+    /// were changed; in a dry run those of which they would be.
+    pub updated: u64,
     /// Directories, links and other things made or renewed.
     pub made: u64,
     /// Files and directories removed, each of them; in a dry run those that would be.
@@ -240,6 +262,25 @@ pub struct Tally {
     pub reused: u64,
     /// Bytes that an earlier, interrupted transfer had left.
     pub resumed: u64,
+}
+
+impl Tally {
+    /// Both together: each number stops at the largest there is, for a peer may claim any.
+    #[must_use]
+    pub fn plus(self, other: Tally) -> Tally {
+        Tally {
+            stored: self.stored.saturating_add(other.stored),
+            skipped: self.skipped.saturating_add(other.skipped),
+            compared: self.compared.saturating_add(other.compared),
+            updated: self.updated.saturating_add(other.updated),
+            made: self.made.saturating_add(other.made),
+            removed: self.removed.saturating_add(other.removed),
+            failed: self.failed.saturating_add(other.failed),
+            data: self.data.saturating_add(other.data),
+            reused: self.reused.saturating_add(other.reused),
+            resumed: self.resumed.saturating_add(other.resumed),
+        }
+    }
 }
 
 /// What a receiver says. Each listed file is answered once, in their order.
@@ -260,7 +301,7 @@ pub enum FromReceiver {
     },
     /// Something could not be stored. The transfer goes on and ends as a failure.
     Trouble {
-        /// What, beneath the destination, for people.
+        /// What, from the name of its source, for people.
         path: Vec<u8>,
         /// Why.
         text: String,
@@ -269,9 +310,22 @@ pub enum FromReceiver {
     Note {
         /// What.
         note: Note,
-        /// To which file, beneath the destination.
+        /// To which file, from the name of its source.
         path: Vec<u8>,
     },
     /// Everything is stored, and proved, or told as trouble. The last message.
     Finished(Tally),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P-X8, F7: what a peer claims comes to no more than the largest number, and to no less than that.
+    #[test]
+    fn sums_stop_at_the_largest() {
+        let claimed = Tally { stored: u64::MAX, removed: u64::MAX - 1, ..Tally::default() };
+        let sum = claimed.plus(Tally { stored: 1, removed: 1, data: 5, ..Tally::default() });
+        assert_eq!((sum.stored, sum.removed, sum.data), (u64::MAX, u64::MAX, 5));
+    }
 }

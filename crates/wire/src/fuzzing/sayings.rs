@@ -84,7 +84,7 @@ impl Both {
                 FromSender::Entry(entry(Node::File { size: SIZES[value], group }))
             }
             3 => FromSender::Entry(entry(
-                [Node::Directory, Node::Fifo, Node::Link(0)][value % 3].clone(),
+                [Node::Directory, Node::Fifo { group: None }, Node::Link(0)][value % 3].clone(),
             )),
             4 => FromSender::Leave { complete: value & 1 == 0 },
             5 => FromSender::Listed,

@@ -92,7 +92,8 @@ fn entries() {
     let late: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 1, 0x3b, 0x9a, 0xca, 0];
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (of(&[0], &good), "an unknown kind of file"),
-        (of(&[6], &good), "an unknown kind of file"),
+        (of(&[8], &good), "an unknown kind of file"),
+        (of(&[6, 0, 0, 0, 9, 0, 0, 0, 0], &good), "a link that points nowhere"),
         (of(&[1, 4], &good), "unknown flags"),
         (of(&[1, 1, 0x80, 0, 0, 0, 0, 0, 0, 0], &good), "a length that no file can have"),
         (of(&target(b""), &good), "a link that points nowhere"),
@@ -100,7 +101,7 @@ fn entries() {
         (of(&target(b"a\0b"), &good), "a link that points nowhere"),
         (of(&[2], &[&[0x10, 0], TIME, PLAIN]), "more than permission bits as its mode"),
         (of(&[2], &[mode, late, PLAIN]), "a time of more than a second's nanoseconds"),
-        (of(&[2], &[mode, TIME, &[2, 0, 0, 0, 0]]), "a flag that is neither set nor clear"),
+        (of(&[2], &[mode, TIME, &[4, 0, 0, 0, 0]]), "unknown flags"),
         (of(&[2], &[mode, TIME, &[1, 0, 0, 0, 0]]), "a field that is cut short"),
         (of(&[2], &[mode, TIME, &[0, 0xff, 0xff, 0xff, 0xff]]), "a field that is cut short"),
         (of(&[2], &[mode, TIME, &attribute(b"")]), "an attribute without a proper name"),
@@ -161,7 +162,7 @@ fn receiver_fields() {
         (0x64, &[&[1, 0, 0, 0, 1][..], &[0; 20]].concat(), "a chunk without length"),
         (0x65, &[0, 0, 0, 1, 0, 0, 0, 0], "a field that is cut short"),
         (0x66, &[0, 0, 0, 0, 0], "an unknown note"),
-        (0x66, &[4, 0, 0, 0, 0], "an unknown note"),
+        (0x66, &[7, 0, 0, 0, 0], "an unknown note"),
         (0x66, &[1, 0, 0, 0, 0, 0], "bytes behind its last field"),
     ];
     for (kind, payload, what) in cases {

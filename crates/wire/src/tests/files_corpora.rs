@@ -33,6 +33,7 @@ fn full_entry() -> FromSender {
         mtime: Time { seconds: -1, nanoseconds: 999_999_999 },
         owner: Some(Owner { uid: 1000, gid: u32::MAX }),
         xattrs: vec![(b"user.a".to_vec(), b"1".to_vec()), (b"user.b".to_vec(), vec![])],
+        whole: true,
     };
     let node = Node::File { size: Some(3), group: Some(9) };
     FromSender::Entry(Entry { name: Name::new(b"\xff\n").unwrap(), node, meta })
@@ -50,9 +51,11 @@ pub(super) fn sender_seeds() -> Seeds {
     let tree = [
         root(Node::Directory),
         full_entry(),
-        Entry(entry(b"l", Node::Symlink(b"../x".to_vec()))),
+        Entry(entry(b"l", Node::Symlink { target: b"../x".to_vec(), group: None })),
         Entry(entry(b"h", Node::Link(9))),
-        Entry(entry(b"p", Node::Fifo)),
+        Entry(entry(b"p", Node::Fifo { group: None })),
+        Entry(entry(b"k", Node::Symlink { target: b"x".to_vec(), group: Some(10) })),
+        Entry(entry(b"q", Node::Fifo { group: Some(11) })),
         Entry(entry(b"d", Node::Directory)),
         Trouble { path: b"r/d".to_vec(), text: "no".to_owned() },
         Leave { complete: false },
@@ -60,8 +63,13 @@ pub(super) fn sender_seeds() -> Seeds {
         Listed,
     ];
     let name = |name: &[u8]| {
-        let mut bytes =
-            seed(8, &[root(Node::Directory), Entry(entry(&vec![b'n'; name.len()], Node::Fifo))]);
+        let mut bytes = seed(
+            8,
+            &[
+                root(Node::Directory),
+                Entry(entry(&vec![b'n'; name.len()], Node::Fifo { group: None })),
+            ],
+        );
         let at = bytes.len() - name.len() - 20;
         bytes[at..at + name.len()].copy_from_slice(name);
         bytes
@@ -130,6 +138,10 @@ pub(super) fn receiver_seeds() -> Seeds {
         ("seed-held", seed(4 | held, &[Want(1), Skip(1), Want(2), end.clone()])),
         ("seed-words", seed(1, &[trouble, note(Note::Removed), note(Note::WouldStore)])),
         ("seed-would-remove", seed(0, &[note(Note::WouldRemove), end.clone(), end.clone()])),
+        (
+            "seed-updates",
+            seed(1, &[note(Note::Updated), note(Note::WouldUpdate), note(Note::WouldMake)]),
+        ),
         ("seed-finished-too-early", seed(0x11, &[Want(1), end])),
         ("seed-count-max", [&[3][..], &frame(0x63, &[0, 0xff, 0xff, 0xff, 0xff])].concat()),
         ("seed-length-max", [&[3, 0x63][..], &[0xff; 4]].concat()),

@@ -112,19 +112,23 @@ fn listing() {
     refused(&new, FromSender::Entry(entry(file(1))), "a file that is in no directory");
     refused(&new, LEAVE, "an end of no directory");
     refused(&new, root(3, file(1)), "a source that was not asked for");
-    let two = after![root(1, Node::Fifo)];
-    refused(&two, root(1, Node::Fifo), "a source that was not asked for");
-    refused(&two, root(0, Node::Fifo), "a source that was not asked for");
+    let two = after![root(1, Node::Fifo { group: None })];
+    refused(&two, root(1, Node::Fifo { group: None }), "a source that was not asked for");
+    refused(&two, root(0, Node::Fifo { group: None }), "a source that was not asked for");
     let within = after![root(0, Node::Directory)];
-    refused(&within, root(1, Node::Fifo), "a source in the middle of another");
+    refused(&within, root(1, Node::Fifo { group: None }), "a source in the middle of another");
     refused(&within, FromSender::Listed, "an end of the listing in its middle");
     let left =
         after![root(0, Node::Directory), FromSender::Entry(entry(Node::Directory)), LEAVE, LEAVE];
     refused(&left, LEAVE, "an end of no directory");
-    refused(&left, FromSender::Entry(entry(Node::Fifo)), "a file that is in no directory");
+    refused(
+        &left,
+        FromSender::Entry(entry(Node::Fifo { group: None })),
+        "a file that is in no directory",
+    );
     let listed = after![trouble(), root(2, Node::Link(0)), trouble(), FromSender::Listed];
     refused(&listed, FromSender::Listed, "an end of the listing in its middle");
-    refused(&listed, root(2, Node::Fifo), "a source in the middle of another");
+    refused(&listed, root(2, Node::Fifo { group: None }), "a source in the middle of another");
     assert!(listed.is_settled());
 }
 

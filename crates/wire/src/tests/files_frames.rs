@@ -33,9 +33,10 @@ fn node() -> impl Strategy<Value = Node> {
         (option::of(length()), any::<Option<u32>>())
             .prop_map(|(size, group)| Node::File { size, group }),
         Just(Node::Directory),
-        prop_oneof![vec(1u8..=255, 1..50), vec(1u8..=255, 4095)].prop_map(Node::Symlink),
+        (prop_oneof![vec(1u8..=255, 1..50), vec(1u8..=255, 4095)], any::<Option<u32>>())
+            .prop_map(|(target, group)| Node::Symlink { target, group }),
         any::<u32>().prop_map(Node::Link),
-        Just(Node::Fifo),
+        any::<Option<u32>>().prop_map(|group| Node::Fifo { group }),
     ]
 }
 
@@ -47,9 +48,10 @@ prop_compose! {
         mtime in time(),
         owner: Option<[u32; 2]>,
         xattrs in vec((vec(1u8..=255, 1..=255), vec(any::<u8>(), 0..60)), 0..4),
+        whole: bool,
     ) -> Entry {
         let owner = owner.map(|[uid, gid]| Owner { uid, gid });
-        Entry { name, node, meta: Meta { mode, mtime, owner, xattrs } }
+        Entry { name, node, meta: Meta { mode, mtime, owner, xattrs, whole } }
     }
 }
 
@@ -116,13 +118,18 @@ fn receiver() -> impl Strategy<Value = FromReceiver> {
         (chunks(900), any::<bool>())
             .prop_map(|(chunks, last)| Basis { last: last || chunks.is_empty(), chunks }),
         (vec(any::<u8>(), 0..=4096), "\\PC{0,500}").prop_map(|(path, text)| Trouble { path, text }),
-        (0usize..3, vec(any::<u8>(), 0..=4096)).prop_map(|(note, path)| {
-            let note = [self::Note::Removed, self::Note::WouldStore, self::Note::WouldRemove][note];
-            Note { note, path }
+        (0usize..6, vec(any::<u8>(), 0..=4096)).prop_map(|(note, path)| {
+            use self::Note::{Removed, Updated, WouldMake, WouldRemove, WouldStore, WouldUpdate};
+            let all = [Removed, WouldStore, WouldRemove, Updated, WouldUpdate, WouldMake];
+            Note { note: all[note], path }
         }),
-        any::<[u64; 8]>().prop_map(
-            |[stored, skipped, made, removed, failed, data, reused, resumed]| {
-                Finished(Tally { stored, skipped, made, removed, failed, data, reused, resumed })
+        (any::<[u64; 5]>(), any::<[u64; 5]>()).prop_map(
+            |(
+                [stored, skipped, made, removed, failed],
+                [data, reused, resumed, compared, updated],
+            )| {
+                let files = Tally { stored, skipped, made, removed, failed, ..Tally::default() };
+                Finished(Tally { data, reused, resumed, compared, updated, ..files })
             }
         ),
     ]

@@ -190,7 +190,13 @@ fn false_proofs() {
 #[test]
 fn no_more_than_was_asked_for() {
     let top = tempfile::tempdir().unwrap();
-    for node in [Node::Fifo, Node::Link(1), Node::File { size: Some(1), group: Some(1) }] {
+    let group = Some(1);
+    for node in [
+        Node::Fifo { group: None },
+        Node::Link(1),
+        Node::File { size: Some(1), group },
+        Node::Symlink { target: b"x".to_vec(), group },
+    ] {
         let words = vec![root(entry_of("x", node, 0o600))];
         assert!(
             into(top.path(), &push(Placement::Into), words).stopped().contains("not asked for")

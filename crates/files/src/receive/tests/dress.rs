@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sockeye_limits as limits;
 use sockeye_wire::files::{Note, Owner, Role};
 
-use super::super::remove::sweep;
+use super::super::ignored::Kept;
+use super::super::meta::Rights;
+use super::super::remove::{Removal, sweep};
 use super::*;
+use crate::send::Filters;
+use crate::tree::{Handles, Place};
 
 fn entry(entry: Entry) -> FromSender {
     FromSender::Entry(entry)
@@ -142,7 +146,11 @@ fn links_outlive_a_sweep() {
             for n in 0..30 {
                 entries.push(entry(symlink(&format!("l{n}"), &format!("{round}"))));
                 entries.push(entry(entry_of(&format!("n{n}"), Node::Link(1), 0o600)));
-                entries.push(entry(entry_of(&format!("p{round}-{n}"), Node::Fifo, 0o600)));
+                entries.push(entry(entry_of(
+                    &format!("p{round}-{n}"),
+                    Node::Fifo { group: None },
+                    0o600,
+                )));
             }
             let contents = if round == 0 { vec![small(0, b"x")] } else { vec![] };
             let came = into(top.path(), &archive(), tree(entries, contents));
@@ -189,4 +197,97 @@ fn a_dry_run_over_what_is_in_the_way() {
     let options = Options { delete: false, ..options };
     let came = into(top.path(), &with(options), tree(entries, vec![]));
     assert_eq!(came.tally().failed, 3, "{:?}", came.troubles());
+}
+
+/// F5, P-X5: several names of a link and of a pipe are names of one; where the first cannot be made its
+/// others fail, and a group that was begun is not begun again.
+#[test]
+fn groups_of_links_and_pipes() {
+    let top = tempfile::tempdir().unwrap();
+    let d = top.path().join("d");
+    fs::create_dir_all(d.join("in-the-way/x")).unwrap();
+    let link = |group| Node::Symlink { target: b"x".to_vec(), group: Some(group) };
+    let pipe = Node::Fifo { group: Some(2) };
+    let entries = vec![
+        entry(entry_of("a", link(1), 0o777)),
+        entry(entry_of("p", pipe, 0o600)),
+        entry(entry_of("in-the-way", link(3), 0o777)),
+        entry(entry_of("b", Node::Link(1), 0o777)),
+        entry(entry_of("q", Node::Link(2), 0o600)),
+        entry(entry_of("c", Node::Link(3), 0o777)),
+    ];
+    for made in [4, 0] {
+        let came = into(top.path(), &archive(), tree(entries.clone(), vec![]));
+        assert_eq!((came.tally().made, came.tally().failed), (made, 2), "{:?}", came.troubles());
+        assert_eq!(names(&d), ["a", "b", "in-the-way", "p", "q"]);
+        for (one, other) in [("a", "b"), ("p", "q")] {
+            let inode = |name: &str| fs::symlink_metadata(d.join(name)).unwrap().ino();
+            assert_eq!(inode(one), inode(other));
+        }
+    }
+    let twice = vec![entry(entry_of("a", link(1), 0o777)), entry(entry_of("b", link(1), 0o777))];
+    let came = into(top.path(), &archive(), tree(twice, vec![]));
+    assert!(came.stopped().contains("for the second time"));
+}
+
+/// F5, P-X5: attributes that a whole list has not are removed, of a directory too, and those of a list
+/// that is not whole stay.
+#[test]
+fn whole_lists_of_attributes() {
+    let top = tempfile::tempdir().unwrap();
+    let d = top.path().join("d");
+    fs::create_dir(&d).unwrap();
+    fs::write(d.join("f"), "x").unwrap();
+    for path in [&d, &d.join("f")] {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(path, "user.old", b"old", flags).unwrap();
+    }
+    let listing = |whole| {
+        let of = |mut entry: Entry| {
+            entry = with_attribute(entry, "user.new", 3);
+            entry.meta.whole = whole;
+            entry
+        };
+        let file = of(file("f", 1));
+        vec![root(of(dir("d"))), entry(file), LEAVE, FromSender::Listed, small(0, b"x")]
+    };
+    for (whole, left) in [(false, Some(3)), (true, None)] {
+        into(top.path(), &archive(), listing(whole)).tally();
+        // Of the file that was stored anew nothing is left.
+        assert_eq!((attribute(&d, "user.old"), attribute(&d, "user.new")), (left, Some(3)));
+        assert_eq!(attribute(&d.join("f"), "user.old"), None);
+    }
+    // And of one that stays.
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(d.join("f"), "user.old", b"old", flags).unwrap();
+    let kept = |whole| {
+        let words =
+            listing(whole).into_iter().filter(|word| !matches!(word, FromSender::Small { .. }));
+        into(top.path(), &archive(), words.collect()).tally()
+    };
+    assert_eq!((kept(false).updated, attribute(&d.join("f"), "user.old")), (0, Some(3)));
+    assert_eq!((kept(true).updated, attribute(&d.join("f"), "user.old")), (1, None));
+}
+
+/// F6, F7: where a directory is to take the place of a file, and another connection has made it already,
+/// that stays with all that is in it.
+#[test]
+fn what_another_connection_made_stays() {
+    let top = tempfile::tempdir().unwrap();
+    fs::create_dir(top.path().join("d")).unwrap();
+    fs::write(top.path().join("d/f"), "theirs").unwrap();
+    let handle: OwnedFd = fs::File::open(top.path()).unwrap().into();
+    let filters = Filters::new(&[]).unwrap();
+    let mut removal = Removal {
+        handles: &mut Handles::new(),
+        kept: Kept { filters: &filters, ignored: None, source: 0 },
+        sources: &[],
+        rights: Rights { archive: false, privileged: true },
+        dry_run: false,
+        removed: 0,
+    };
+    let gone = removal.tree(&Place::root(handle), &name("d"), false);
+    assert!(matches!(gone, Ok(false)));
+    assert_eq!(removal.removed, 0);
+    assert_eq!(fs::read(top.path().join("d/f")).unwrap(), b"theirs");
 }

@@ -330,7 +330,7 @@ fn an_archive_keeps_everything() {
     let entries = vec![
         entry(first),
         entry(entry_of("b", Node::Link(1), 0o444)),
-        entry(entry_of("p", Node::Fifo, 0o600)),
+        entry(entry_of("p", Node::Fifo { group: None }, 0o600)),
         entry(entry_of("v", node(2), 0o444)),
         entry(entry_of("w", Node::Link(2), 0o444)),
     ];
@@ -451,7 +451,11 @@ fn attributes_nobody_asked_for() {
     let top = tempfile::tempdir().unwrap();
     let mut with_attribute = file("x", 1);
     with_attribute.meta.xattrs = vec![(b"user.x".to_vec(), vec![0; 1000])];
-    let words = tree(vec![entry(with_attribute)], vec![]);
-    let came = into(top.path(), &with(Options::default()), words);
-    assert!(came.stopped().contains("not asked for"));
+    let mut whole = file("x", 1);
+    whole.meta.whole = true;
+    for asked_for in [with_attribute, whole] {
+        let words = tree(vec![entry(asked_for)], vec![]);
+        let came = into(top.path(), &with(Options::default()), words);
+        assert!(came.stopped().contains("not asked for"));
+    }
 }

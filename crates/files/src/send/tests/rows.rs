@@ -305,7 +305,7 @@ fn vanished_or_replaced() {
         });
     assert_eq!((sent.troubles, mirror.contents.len()), (3, 1));
     assert_eq!(mirror.contents[b"top/stays".as_slice()], b"stays");
-    assert!(diary.troubles.iter().any(|t| t.contains("src/gone") && t.contains("vanished")));
+    assert!(diary.troubles.iter().any(|t| t.contains("top/gone") && t.contains("vanished")));
 }
 
 pub(super) fn path_of(bytes: &[u8]) -> String {

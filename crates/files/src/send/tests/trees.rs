@@ -46,7 +46,7 @@ fn everything_is_listed() {
         assert!(mirror.entries.contains_key(&[b"top/", name].concat()));
     }
     let link = &mirror.entries[b"top/link".as_slice()];
-    assert_eq!(link.node, Node::Symlink("nowhere/\u{e4}".into()));
+    assert_eq!(link.node, Node::Symlink { target: "nowhere/\u{e4}".into(), group: None });
     let c = &mirror.entries[b"top/a/b/c".as_slice()];
     let known = fs::metadata(at(b"a/b/c")).unwrap();
     assert_eq!(c.node, Node::File { size: Some(1), group: None });
@@ -95,7 +95,7 @@ fn archive() {
     let file = files.clone().next().unwrap();
     assert_eq!(files.count(), 1);
     assert!(nodes.iter().any(|entry| entry.node == Node::Link(0)));
-    assert_eq!(mirror.entries[b"top/pipe".as_slice()].node, Node::Fifo);
+    assert_eq!(mirror.entries[b"top/pipe".as_slice()].node, Node::Fifo { group: None });
     let known = fs::metadata(at("one")).unwrap();
     assert_eq!(file.meta.owner.map(|owner| owner.uid), Some(known.uid()));
     if attribute.is_ok() {
@@ -106,7 +106,7 @@ fn archive() {
     }
     let (mirror, result, diary) = sent(directory(home.path()), &transfer(Options::default()), skip);
     assert_eq!((result.troubles, mirror.entries.len()), (1, 3));
-    assert!(diary.troubles[0].contains("src/pipe is a named pipe"));
+    assert!(diary.troubles[0].contains("top/pipe is a named pipe"));
     assert_eq!(mirror.leaves, [false]);
 }
 

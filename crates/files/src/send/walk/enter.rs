@@ -9,6 +9,7 @@ use sockeye_limits as limits;
 use sockeye_wire::files::{Entry, Meta, Time};
 
 use super::super::listing::REGULAR;
+use super::super::source::label;
 use super::*;
 use crate::tree::Ground;
 
@@ -21,20 +22,28 @@ impl Walk {
         ends: &mut Ends<'_, '_>,
     ) -> Result<(), Stopped> {
         match source {
-            Source::Missing { shown, why } => ends.link.trouble(shown, why),
+            Source::Missing { shown, why } => {
+                self.begin(&label(&shown), shown);
+                self.trouble_at(Vec::new(), why, ends)
+            }
             Source::Stream { .. } if self.part.0 > 0 => Ok(()),
             Source::Stream { input, label } => stream(index, input, label, ends),
             Source::Late { ground, path } => self.late(index, ground, path, ends),
             Source::Directory { handle, label, shown } => {
-                self.shown = Arc::from(shown);
+                self.begin(&label, shown);
                 self.root(index, (&handle, b"."), &label, None, ends)
             }
             Source::At { directory, name, label, shown } => {
-                self.shown = Arc::from(shown);
+                self.begin(&label, shown);
                 let place = Place::shared(Arc::clone(&directory));
                 self.at(index, (&directory, place), (name, label), None, ends)
             }
         }
+    }
+
+    /// Takes note of what the next source is called, and was asked for by.
+    fn begin(&mut self, label: &Name, asked: Vec<u8>) {
+        (self.shown, self.asked) = (Arc::from(label.as_bytes()), asked);
     }
 
     /// A source that is looked up only now. No descriptor of it is held for its files, which may be
@@ -49,11 +58,11 @@ impl Walk {
         let within = Place::late(Arc::clone(&ground), [&path, &b"/."[..]].concat());
         match Source::find(&ground, &path) {
             Source::Directory { handle, label, shown } => {
-                self.shown = Arc::from(shown);
+                self.begin(&label, shown);
                 self.root(index, (&handle, b"."), &label, Some(within), ends)
             }
             Source::At { directory, name, label, shown } => {
-                self.shown = Arc::from(shown);
+                self.begin(&label, shown);
                 let place = Place::late(ground, path);
                 ends.handles.keep(&place, &directory);
                 self.at(index, (&directory, place), (name, label), Some(within), ends)
@@ -253,7 +262,8 @@ fn stream(
 ) -> Result<(), Stopped> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mtime = Time { seconds: now.as_secs() as i64, nanoseconds: now.subsec_nanos() };
-    ends.listed.push_back(Listed { what: What::Stream { input, mtime }, size: None });
+    ends.listed
+        .push_back(Listed { what: What::Stream { input, shown: name.clone(), mtime }, size: None });
     ends.link.tell(Happening::Listed { bytes: 0 });
     let meta = Meta { mode: 0o644, mtime, ..Meta::default() };
     let entry = Entry { name, node: Node::File { size: None, group: None }, meta };

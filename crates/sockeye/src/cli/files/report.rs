@@ -1,12 +1,15 @@
 //! What people see of a transfer: a line that moves, the files, failures, a summary; or JSON.
 
+mod json;
+mod words;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
 use sockeye_files::{Happening, Observer};
 use sockeye_limits as limits;
 use sockeye_net::shown;
@@ -44,8 +47,9 @@ struct Shared {
     told: Mutex<Instant>,
     moved: AtomicU64,
     listed: AtomicU64,
-    /// What a dry run would store.
+    /// What a dry run would store, and the directories that it would make.
     would_store: AtomicU64,
+    would_make: AtomicU64,
 }
 
 impl Report {
@@ -77,6 +81,7 @@ impl Report {
                 moved: AtomicU64::new(0),
                 listed: AtomicU64::new(0),
                 would_store: AtomicU64::new(0),
+                would_make: AtomicU64::new(0),
             }),
         }
     }
@@ -97,22 +102,15 @@ impl Report {
         shared.bar.finish_and_clear();
         let span = shared.since.elapsed();
         let store = shared.would_store.load(Ordering::Relaxed);
-        match shared.show {
-            Show::Json => {
-                let mut done = done(tally, span);
-                if self.dry_run {
-                    done["verified"] = false.into();
-                    done["would_store"] = store.into();
-                    // The receiver counts what it would remove as what it removes.
-                    done["would_remove"] = std::mem::replace(&mut done["removed"], 0.into());
-                }
-                line(&done);
-            }
-            Show::Quiet => {}
-            Show::Usual | Show::Verbose => {
-                let text = match self.dry_run {
-                    true => would(store, tally),
-                    false => summary(tally, span, streams),
+        let make = shared.would_make.load(Ordering::Relaxed);
+        match (shared.show, self.dry_run) {
+            (Show::Json, true) => line(&json::would(tally, span, store, make)),
+            (Show::Json, false) => line(&json::done(tally, span)),
+            (Show::Quiet, _) => {}
+            (Show::Usual | Show::Verbose, dry_run) => {
+                let text = match dry_run {
+                    true => words::would(tally, store, make),
+                    false => words::summary(tally, span, streams),
                 };
                 eprintln!("sockeye: {text}");
             }
@@ -133,13 +131,7 @@ impl Report {
     fn file(&self, event: &str, path: &[u8], bytes: Option<u64>) {
         let shared = &self.shared;
         match shared.show {
-            Show::Json => {
-                let mut value = json!({ "event": event, "path": shown::bytes(path) });
-                if let Some(bytes) = bytes {
-                    value["bytes"] = bytes.into();
-                }
-                line(&value);
-            }
+            Show::Json => line(&json::file(event, path, bytes)),
             Show::Verbose => {
                 let text = format!("{event} {}", shown::bytes(path));
                 shared.bar.suspend(|| say(&text));
@@ -157,7 +149,7 @@ impl Report {
         }
         drop(failed);
         if shared.show == Show::Json {
-            line(&json!({ "event": "failed", "path": name, "why": text, "theirs": theirs }));
+            line(&json::failed(path, &text, theirs));
         } else {
             let whose = if theirs { "the other side: " } else { "" };
             shared.bar.suspend(|| eprintln!("sockeye: {whose}{name}: {text}"));
@@ -165,14 +157,14 @@ impl Report {
     }
 
     fn listed(&self, bytes: u64) {
-        self.shared.bar.inc_length(bytes);
-        self.shared.listed.fetch_add(bytes, Ordering::Relaxed);
+        let listed = add(&self.shared.listed, bytes);
+        self.shared.bar.set_length(listed);
     }
 
     fn moved(&self, bytes: u64) {
         let shared = &self.shared;
-        shared.bar.inc(bytes);
-        let moved = shared.moved.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let moved = add(&shared.moved, bytes);
+        shared.bar.set_position(moved);
         if shared.show != Show::Json {
             return;
         }
@@ -180,7 +172,7 @@ impl Report {
         if told.elapsed() >= limits::PROGRESS_TIME {
             *told = Instant::now();
             let listed = shared.listed.load(Ordering::Relaxed);
-            line(&json!({ "event": "progress", "bytes": moved, "of": listed }));
+            line(&json::progress(moved, listed));
         }
     }
 }
@@ -200,25 +192,31 @@ impl Observer for Report {
             }
             Happening::Skipped { bytes } => self.moved(bytes),
             Happening::Stored { path, bytes } => {
-                let files = self.shared.files.fetch_add(1, Ordering::Relaxed) + 1;
+                let files = add(&self.shared.files, 1);
                 self.shared.bar.set_message(format!("{files} files"));
                 self.file("stored", path, Some(bytes));
             }
+            // What it finishes is what they have made or changed.
+            Happening::Noted { note: Note::Updated, .. } if self.turn == Turn::Rest => {}
             Happening::Noted { note, path } => {
-                let event = match note {
-                    Note::Removed => "removed",
-                    Note::WouldStore => {
-                        self.shared.would_store.fetch_add(1, Ordering::Relaxed);
-                        "would-store"
-                    }
-                    Note::WouldRemove => "would-remove",
-                };
-                self.file(event, path, None);
+                match note {
+                    Note::WouldStore => _ = add(&self.shared.would_store, 1),
+                    Note::WouldMake => _ = add(&self.shared.would_make, 1),
+                    _ => {}
+                }
+                self.file(json::event_of(note), path, None);
             }
             Happening::Trouble { .. } if self.turn == Turn::Part => {}
             Happening::Trouble { path, text, theirs } => self.trouble(path, text, theirs),
         }
     }
+}
+
+/// Adds to a number, up to the largest there is: how much it is a peer may claim. What it is then.
+fn add(number: &AtomicU64, more: u64) -> u64 {
+    let sum = |number: u64| Some(number.saturating_add(more));
+    let before = number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum);
+    before.unwrap_or(u64::MAX).saturating_add(more)
 }
 
 /// A line of data; whoever read it may have gone.
@@ -228,67 +226,6 @@ fn say(text: &str) {
 
 fn line(value: &Value) {
     say(&shown::json(&value.to_string()));
-}
-
-fn done(tally: &Tally, span: Duration) -> Value {
-    let Tally { stored, skipped, made, removed, failed, data, reused, resumed } = *tally;
-    json!({
-        "event": "done",
-        "stored": stored,
-        "skipped": skipped,
-        "made": made,
-        "removed": removed,
-        "failed": failed,
-        "bytes_sent": data,
-        "bytes_reused": reused,
-        "bytes_resumed": resumed,
-        "verified": failed == 0,
-        "duration_ms": u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
-    })
-}
-
-/// What would come of it, as one line.
-fn would(store: u64, tally: &Tally) -> String {
-    let Tally { skipped, removed, failed, .. } = *tally;
-    let mut text = format!("nothing is written: {store} would be stored, {removed} removed");
-    for (count, what) in [(skipped, "unchanged"), (failed, "FAILED")] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
-        }
-    }
-    text
-}
-
-/// What came of it, as one line.
-fn summary(tally: &Tally, span: Duration, streams: u32) -> String {
-    let Tally { stored, skipped, removed, failed, data, reused, resumed, .. } = *tally;
-    let files = |count: u64| if count == 1 { "1 file".into() } else { format!("{count} files") };
-    let mut parts = vec![format!("{} stored and verified (BLAKE3)", files(stored))];
-    parts.push(if data == 0 {
-        "no file data sent".into()
-    } else {
-        format!("{} sent", HumanBytes(data))
-    });
-    for (bytes, what) in [(resumed, "resumed"), (reused, "taken from older files")] {
-        if bytes > 0 {
-            parts.push(format!("{} {what}", HumanBytes(bytes)));
-        }
-    }
-    for (count, what) in [(skipped, "unchanged"), (removed, "removed"), (failed, "FAILED")] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    let seconds = span.as_secs_f64();
-    let rate = if seconds > 0.0 { data as f64 / seconds } else { 0.0 };
-    parts.push(format!("{seconds:.1} s"));
-    if data > 0 {
-        parts.push(format!("{}/s", HumanBytes(rate as u64)));
-    }
-    if streams > 1 {
-        parts.push(format!("{streams} connections"));
-    }
-    parts.join(", ")
 }
 
 #[cfg(test)]
@@ -315,19 +252,10 @@ mod tests {
         let rest = report.of_the_rest();
         assert_eq!(told(&rest, &[listed.clone(), listed, skipped.clone(), skipped]), (20, 20));
         assert_eq!(told(&rest, &[moved]), (30, 30));
-    }
-
-    /// F7: the summary says what was sent, skipped, resumed and verified.
-    #[test]
-    fn summaries() {
-        let tally = Tally { stored: 1, data: 1024, resumed: 2048, skipped: 3, ..Tally::default() };
-        let text = summary(&tally, Duration::from_secs(1), 1);
-        assert_eq!(
-            text,
-            "1 file stored and verified (BLAKE3), 1.00 KiB sent, 2.00 KiB resumed, 3 unchanged, \
-             1.0 s, 1.00 KiB/s"
-        );
-        let text = summary(&Tally::default(), Duration::from_secs(1), 1);
-        assert!(text.contains("no file data sent"), "{text}");
+        // F7: a peer may list any lengths.
+        let most = Happening::Listed { bytes: i64::MAX as u64 };
+        let whole = Happening::Skipped { bytes: i64::MAX as u64 };
+        let claimed = [most.clone(), most.clone(), most, whole.clone(), whole.clone(), whole];
+        assert_eq!(told(&part, &claimed), (u64::MAX, u64::MAX));
     }
 }

@@ -52,21 +52,25 @@ async fn all(settings: &mut FilesSettings, report: &Report) -> anyhow::Result<Ta
         let settings = &*settings;
         let part = |number| one(settings, report.of_part(), Some((number, streams)));
         for tally in together((0..streams).map(part)).await {
-            add(&mut parts, &tally?);
+            parts = parts.plus(tally?);
         }
     }
     let report = if several { report.of_the_rest() } else { report.clone() };
     let last = one(settings, report, None).await?;
-    Ok(Tally {
-        stored: parts.stored + last.stored,
+    Ok(if several { sum(parts, last) } else { last })
+}
+
+/// What came of several connections and the one behind them: what they stored that one finds equal, and
+/// what they failed with it has tried again. The directories that it finishes they have written to:
+/// whether these were as they should be is not known any more.
+fn sum(parts: Tally, last: Tally) -> Tally {
+    Tally {
         skipped: last.skipped.saturating_sub(parts.stored),
-        made: parts.made + last.made,
-        removed: parts.removed + last.removed,
-        data: parts.data + last.data,
-        reused: parts.reused + last.reused,
-        resumed: parts.resumed + last.resumed,
-        ..last
-    })
+        compared: last.compared.saturating_sub(parts.stored),
+        updated: parts.updated,
+        failed: last.failed,
+        ..parts.plus(last)
+    }
 }
 
 /// True for one source that a pattern leaves out: several connections would have to agree on where it
@@ -123,15 +127,6 @@ async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
     })
     .await;
     running.into_iter().filter_map(|(_, done)| done).collect()
-}
-
-fn add(sum: &mut Tally, part: &Tally) {
-    sum.stored += part.stored;
-    sum.made += part.made;
-    sum.removed += part.removed;
-    sum.data += part.data;
-    sum.reused += part.reused;
-    sum.resumed += part.resumed;
 }
 
 /// One connection, and what it moves.
@@ -209,5 +204,23 @@ fn moved(error: PumpError) -> anyhow::Error {
         PumpError::OutputClosed => error.into(),
         // Its text holds the cause already.
         error => anyhow!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F6, F7: each file is counted once, whatever a peer claims.
+    #[test]
+    fn sums() {
+        let none = Tally::default();
+        let parts = Tally { stored: 4, skipped: 2, compared: 2, removed: 1, failed: 1, ..none };
+        let last = Tally { skipped: 6, compared: 6, removed: 3, updated: 9, made: 1, ..none };
+        let expected = Tally { stored: 4, skipped: 2, compared: 2, removed: 4, made: 1, ..none };
+        assert_eq!(sum(parts, last), expected);
+        let claimed = Tally { stored: u64::MAX, removed: u64::MAX, ..none };
+        assert_eq!(sum(claimed, last).removed, u64::MAX);
+        assert_eq!(sum(claimed, claimed).stored, u64::MAX);
     }
 }
