@@ -261,12 +261,20 @@ impl Rights {
         has([b"user.", b"system.posix_acl_"]) || self.privileged && has([b"security.", b"trusted."])
     }
 
-    /// Sets what a link or a pipe has, by a handle that only names it: whatever else may have its name
-    /// by now is left alone, and nobody who waits for a pipe goes on.
-    pub(super) fn apply_at(self, at: &OwnedFd, name: &str, meta: &Meta) -> io::Result<Unset> {
+    /// Sets what a link or a pipe has that was made just now, by a handle that only names it: whatever
+    /// else may have its name by now is left alone, and nobody who waits for a pipe goes on.
+    pub(super) fn apply_at(
+        self,
+        at: &OwnedFd,
+        name: &str,
+        is: FileType,
+        meta: &Meta,
+    ) -> io::Result<Unset> {
         let (file, now) = named(at, name.as_bytes())?;
-        let unset = self.change(Changes::ALL, file.as_fd(), meta, meta.mtime, Some(&now));
-        Ok(unset)
+        if kind(&now) != is {
+            return Err(Errno::EXIST.into());
+        }
+        Ok(self.change(Changes::ALL, file.as_fd(), meta, meta.mtime, Some(&now)))
     }
 
     /// True where the owner was changed. Who is not root changes the group where he may.

@@ -152,7 +152,7 @@ impl Receiver<'_> {
         what: &Other,
     ) -> io::Result<Unset> {
         let temporary = what.make(at, name)?;
-        let named = self.rights.apply_at(at, &temporary, meta).and_then(|unset| {
+        let named = self.rights.apply_at(at, &temporary, what.kind(), meta).and_then(|unset| {
             self.make_room(folder, name, found)?;
             renameat(at, &temporary, at, name.as_bytes())?;
             Ok(unset)
@@ -165,6 +165,13 @@ impl Receiver<'_> {
 }
 
 impl Other {
+    fn kind(&self) -> FileType {
+        match self {
+            Other::Symlink(_) => FileType::Symlink,
+            Other::Fifo => FileType::Fifo,
+        }
+    }
+
     /// True where what is there is the same.
     fn is(&self, at: &OwnedFd, name: &Name, found: &Stat) -> bool {
         match self {

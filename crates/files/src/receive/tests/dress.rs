@@ -291,3 +291,20 @@ fn what_another_connection_made_stays() {
     assert_eq!(removal.removed, 0);
     assert_eq!(fs::read(top.path().join("d/f")).unwrap(), b"theirs");
 }
+
+/// Row 63: what has taken a temporary name of ours meanwhile gets nothing that was meant for a link or a
+/// pipe.
+#[test]
+fn what_took_the_name_is_left_alone() {
+    let top = tempfile::tempdir().unwrap();
+    fs::write(top.path().join("t"), "theirs").unwrap();
+    fs::set_permissions(top.path().join("t"), fs::Permissions::from_mode(0o600)).unwrap();
+    let handle: OwnedFd = fs::File::open(top.path()).unwrap().into();
+    let rights = Rights { archive: true, privileged: rustix::process::geteuid().is_root() };
+    let meta = Meta { mode: 0o4777, mtime: THEN, ..Meta::default() };
+    for is in [rustix::fs::FileType::Fifo, rustix::fs::FileType::Symlink] {
+        let error = rights.apply_at(&handle, "t", is, &meta).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    }
+    assert_eq!(fs::metadata(top.path().join("t")).unwrap().mode() & 0o7777, 0o600);
+}
