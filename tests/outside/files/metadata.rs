@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, utimensat};
 
 use crate::harness::files::{Site, Told, assert_same_trees, put, tree, whole_tree};
-use crate::harness::process::{needs, tool};
+use crate::harness::process::{needs, needs_root, tool};
 use crate::harness::remote::text;
 
 fn touch(path: &Path, seconds: i64) {
@@ -144,11 +144,11 @@ fn without_archive_less_is_kept() {
     assert_eq!(length, Ok(4));
 }
 
-/// F5: attributes that a sender could not read are no reason to remove those that are there: a link of
-/// which none can be had, and of a file those of another system's label or of root alone, stay.
+/// F5: a list is whole as to the attributes that everybody sees: of the others, which a sender may not
+/// have seen, those of the destination stay.
 #[test]
 fn attributes_of_the_destination_alone() {
-    if !is_root() {
+    if !needs_root() {
         return;
     }
     let site = Site::new();
@@ -205,6 +205,41 @@ fn hard_links_of_links_and_pipes() {
     // Who asks for less gets them one by one.
     site.well(&["cp", "src/link", "src/link-too", ":"]);
     assert_eq!(fs::symlink_metadata(site.there("link")).unwrap().nlink(), 1);
+}
+
+/// F5: what is one thing there and several at the source, with something else each, is parted: nothing is
+/// left to do after that.
+#[test]
+fn names_that_are_apart_at_the_source() {
+    let site = Site::new();
+    let src = site.here("src");
+    for (name, mode) in [("a", 0o600), ("b", 0o640)] {
+        put(src.join(name), "same");
+        chmod(&src.join(name), mode);
+        symlink("nowhere", src.join(format!("{name}-link"))).unwrap();
+        fifo(&src.join(format!("{name}-pipe")), mode);
+        touch(&src.join(name), 1_000_000_000);
+        touch(&src.join(format!("{name}-pipe")), 1_000_000_000);
+    }
+    touch(&src.join("a-link"), 1_100_000_000);
+    let dst = site.there("dst");
+    site.well(&["sync", "-a", "src", ":dst"]);
+    for (kept, other) in [("a", "b"), ("a-link", "b-link"), ("b-pipe", "a-pipe")] {
+        fs::remove_file(dst.join(other)).unwrap();
+        let flags = AtFlags::empty();
+        rustix::fs::linkat(CWD, dst.join(kept), CWD, dst.join(other), flags).unwrap();
+    }
+    for more in [&[][..], &["--checksum"]] {
+        let words = [&["sync", "-a", "src", ":dst"][..], more].concat();
+        let dry = site.told(&[&words[..], &["-n"]].concat());
+        let told = site.told(&words);
+        let count = u64::from(more.is_empty());
+        assert_eq!((dry.count("would_store"), told.count("stored")), (3 * count, count), "{dry:?}");
+        assert_same_trees(&whole_tree(&dst), &whole_tree(&src));
+        if more.is_empty() {
+            nothing_to_do(&site.told(&words));
+        }
+    }
 }
 
 /// F7: a dry run names what would be made, stored, changed and removed, and nothing that would stay; what

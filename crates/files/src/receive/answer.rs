@@ -13,7 +13,7 @@ use sockeye_wire::files::{FromReceiver, Meta, Name, Note, Resume, segment};
 use super::Receiver;
 use super::content::Awaited;
 use super::folder::Id;
-use super::meta::{Unset, mtime, named};
+use super::meta::{Changes, Unset, mtime, named};
 use super::root::kind;
 use super::temporary::Temporary;
 use super::words::cannot;
@@ -85,6 +85,9 @@ impl Receiver<'_> {
             Ok((at, here))
         });
         match looked {
+            Ok((at, Here::Equal(stat))) if self.has_to_part(&at, &file, &stat) => {
+                self.want(file, Some(&at), Here::Nothing)
+            }
             Ok((at, Here::Equal(stat))) if !self.options.checksum || stat.st_size == 0 => {
                 self.keep(&at, &file, &stat)
             }
@@ -148,8 +151,30 @@ impl Receiver<'_> {
         self.settle(file, true)
     }
 
+    /// True for one of several names of a file that at the source is a file of its own, and has something
+    /// else there: what the others are names of is not its to change, and it is stored anew.
+    fn has_to_part(&self, at: &OwnedFd, file: &Awaited, stat: &Stat) -> bool {
+        let has_others = self.options.archive && file.group.is_none() && stat.st_nlink > 1;
+        has_others && matches!(self.beside(at, file, stat), Ok(Some(_)))
+    }
+
     /// Changes what a file has beside its content; `None` where all is so.
     fn touch(&self, at: &OwnedFd, file: &Awaited, stat: &Stat) -> io::Result<Option<Unset>> {
+        let Some((handle, now, changes)) = self.beside(at, file, stat)? else { return Ok(None) };
+        if self.options.dry_run {
+            return Ok(Some(Unset::default()));
+        }
+        let (meta, handle) = (&file.meta, handle.as_fd());
+        Ok(Some(self.rights.change(changes, handle, meta, meta.mtime, Some(&now))))
+    }
+
+    /// What of that is not so yet, of the file that is open then; `None` where all is.
+    fn beside(
+        &self,
+        at: &OwnedFd,
+        file: &Awaited,
+        stat: &Stat,
+    ) -> io::Result<Option<(OwnedFd, Stat, Changes)>> {
         let Awaited { meta, name, .. } = file;
         let same_mode = stat.st_mode & 0o7777 == self.rights.mode(meta).as_raw_mode();
         let attributes = meta.whole || !meta.xattrs.is_empty();
@@ -166,10 +191,7 @@ impl Receiver<'_> {
             return Err(io::Error::other("it was replaced at the same time"));
         }
         let changes = self.rights.changes(handle.as_fd(), meta, meta.mtime, &now);
-        if !changes.any() || self.options.dry_run {
-            return Ok(changes.any().then(Unset::default));
-        }
-        Ok(Some(self.rights.change(changes, handle.as_fd(), meta, meta.mtime, Some(&now))))
+        Ok(changes.any().then_some((handle, now, changes)))
     }
 
     fn want(
