@@ -43,6 +43,8 @@ use small::Helper;
 use talk::Talk;
 
 pub(crate) use temporary::is_temporary;
+#[cfg(test)]
+pub(crate) use temporary::name::new as temporary_name;
 
 /// Where files go.
 pub enum Destination {

@@ -91,8 +91,9 @@ pub const CHUNKS_HELD: usize = BASIS_ALL + FILES_HELD * CHUNKS_OF_ONE;
 /// find no room are dropped.
 pub const RECEIVER_AHEAD: usize = 16 * 1024 * 1024;
 
-/// How many transfers may write the same file at the same time.
-pub const FILE_RIVALS: usize = 64;
+/// How often a name for a temporary file is tried. Names are random: one that is taken is met by nothing
+/// but somebody's doing, as is one that is taken away before its file is locked.
+pub const TEMPORARY_TRIES: usize = 64;
 
 /// The most files with several names (hard links) in one transfer, each about 100 bytes of memory
 /// and its name. A sender lists those beyond as files of their own, name by name.

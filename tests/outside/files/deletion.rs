@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::harness::copy_program;
-use crate::harness::files::{Site, Told, names_in, put, text_of};
+use crate::harness::files::{Site, Told, names_in, put, temporary_name, text_of};
 use crate::harness::process::{Output, needs, needs_root, run_command};
 use crate::harness::remote::Home;
 
@@ -293,7 +293,7 @@ fn locked_directories() {
 #[test]
 fn names_of_temporary_files() {
     let site = Site::new();
-    let ours = ".sockeye-0123456789abcdef0123";
+    let ours = &temporary_name();
     for root in [site.here(""), site.there("")] {
         put(root.join("src").join(ours), "mine");
         put(root.join("src/f"), "f");

@@ -8,7 +8,7 @@ use sockeye_wire::files::{Chunk, FromReceiver, FromSender, Node, Placement, Resu
 use super::peers::{
     Near, answered, directory, entry, file, leave, link, pull, push, renamed, root, sent, small,
 };
-use crate::harness::files::{names_in, noise, put, text_of};
+use crate::harness::files::{names_in, noise, put, temporary_name, text_of};
 use crate::harness::remote::{Host, text};
 
 /// A server whose root is a directory of its own, with something beside it.
@@ -177,7 +177,7 @@ fn names() {
             walled.assert_beside_untouched();
         }
     }
-    for (first, second) in [("x", "x"), (".sockeye-0123456789abcdef0123", "x")] {
+    for (first, second) in [("x", "x"), (&temporary_name()[..], "x")] {
         let entries = [first, second].map(|name| FromSender::Entry(file(name, 4)));
         let said =
             [sent(&[root(directory("u"))]), sent(&entries), sent(&[leave(), FromSender::Listed])];

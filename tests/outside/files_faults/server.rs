@@ -9,7 +9,7 @@ use super::peers::{
     Far, Met, directory, entry, file, leave, link, meet, meet_in, renamed, root, sent, server,
     small,
 };
-use crate::harness::files::{litter, names_in, put, text_of};
+use crate::harness::files::{litter, names_in, put, temporary_name, text_of};
 
 /// A client asks for `asked` into `dst`, and the server says these bytes at once.
 fn told(words: &[&str], said: Vec<u8>) -> Met {
@@ -85,7 +85,7 @@ fn entry_names() {
             assert!(names_in(met.here.path()).iter().all(|name| name == "a"), "{name:?}");
         }
     }
-    let temporary = ".sockeye-0123456789abcdef0123";
+    let temporary = &temporary_name()[..];
     for pair in [["x", "x"], [temporary, "x"], ["x", temporary]] {
         let entries = pair.map(|name| FromSender::Entry(link(name, "/")));
         let said = [sent(&[root(directory("a"))]), sent(&entries)].concat();

@@ -298,6 +298,12 @@ pub(crate) fn litter(root: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// A name that temporary files have (P-X16).
+pub(crate) fn temporary_name() -> String {
+    let said = format!(".sockeye-{:08x}{:024x}", 1000, 7);
+    format!("{said}{}", &blake3::hash(said.as_bytes()).to_hex()[..8])
+}
+
 /// The names in a directory, sorted.
 pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     let entries =

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 use sockeye_limits as limits;
-use sockeye_wire::files::{FromReceiver, Meta, Name, Note, Resume, segment};
+use sockeye_wire::files::{FromReceiver, Hash, Meta, Name, Note, Resume};
 
 use super::Receiver;
 use super::content::Awaited;
 use super::folder::Id;
+use super::journal::Version;
 use super::meta::{Changes, Unset, mtime, named};
+use super::remove::left;
 use super::root::kind;
 use super::temporary::Temporary;
 use super::words::cannot;
@@ -202,10 +204,9 @@ impl Receiver<'_> {
     ) -> Result<(), Stopped> {
         let size = file.size.unwrap_or(0);
         if let Some(at) = at
-            && size > segment(size)
             && !self.options.dry_run
         {
-            file.partial = Temporary::find(at, &file.name, size, file.meta.mtime);
+            file.partial = self.find_partial(at, &file);
         }
         // Only its content shows whether it is equal.
         let looks_equal = matches!(here, Here::Equal(_)) && file.partial.is_none();
@@ -241,6 +242,19 @@ impl Receiver<'_> {
         }
         self.awaited.push_back(file);
         Ok(())
+    }
+
+    /// What an interrupted transfer left of a file. What was left of other versions of it goes.
+    fn find_partial(
+        &mut self,
+        at: &Arc<OwnedFd>,
+        file: &Awaited,
+    ) -> Option<(Temporary, Vec<Hash>)> {
+        let folder = self.folders.at(file.folder);
+        // Of a directory that cannot be read nothing is known, and nothing is resumed.
+        let left = folder.left.get_or_insert_with(|| left(at).unwrap_or_default());
+        let version = Version { size: file.size.unwrap_or(0), mtime: file.meta.mtime };
+        Temporary::find(at, left, &file.name, version)
     }
 
     /// The older version, where it is worth to tell its chunks.

@@ -27,6 +27,8 @@ pub(super) struct Folder {
     pub(super) base: Base,
     /// What `.gitignore` files of the source leave out in it.
     pub(super) ignored: Option<Ignored>,
+    /// The temporary names that were in it when the first file of it was wanted.
+    pub(super) left: Option<Vec<String>>,
     names: HashSet<u64>,
     /// What is to come: its listing, its directories, files, links.
     pending: usize,
@@ -64,6 +66,7 @@ impl Folder {
             source,
             base: Base::None,
             ignored: None,
+            left: None,
             names: HashSet::new(),
             pending: 1,
         }

@@ -7,15 +7,20 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
 use sockeye_limits as limits;
-use sockeye_wire::files::{Hash, Time, segment};
+use sockeye_wire::files::{Hash, Name, Time, segment};
 
 use super::temporary::is_private;
+use super::temporary::name::journal;
 use crate::hash::Prover;
 use crate::identity;
 
 /// What it begins with; another layout has another.
-const MAGIC: &[u8; 8] = b"sockeye1";
-pub(crate) const HEADER: usize = 8 + 8 + 12 + 32;
+const MAGIC: &[u8; 8] = b"sockeye2";
+/// What a name takes: its length, and room for the longest.
+const NAME: usize = 1 + 255;
+/// Magic, name, size and time of the file, and the boot of the machine.
+pub(crate) const HEADER: usize = 8 + NAME + 8 + 12 + BOOT;
+pub(crate) const BOOT: usize = 32;
 const MARK: usize = size_of::<Hash>();
 
 pub(super) struct Journal {
@@ -23,12 +28,20 @@ pub(super) struct Journal {
     marks: u64,
 }
 
-fn named(temporary: &str) -> String {
-    format!("{temporary}~")
+/// Which version of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) size: u64,
+    pub(crate) mtime: Time,
 }
 
-pub(crate) fn header(size: u64, mtime: Time) -> Vec<u8> {
+pub(crate) fn header(of: &Name, version: Version) -> Vec<u8> {
+    let Version { size, mtime } = version;
     let mut out = MAGIC.to_vec();
+    // No name is longer than 255 bytes.
+    out.push(of.as_bytes().len() as u8);
+    out.extend_from_slice(of.as_bytes());
+    out.resize(MAGIC.len() + NAME, 0);
     out.extend_from_slice(&size.to_be_bytes());
     out.extend_from_slice(&mtime.seconds.to_be_bytes());
     out.extend_from_slice(&mtime.nanoseconds.to_be_bytes());
@@ -41,18 +54,18 @@ impl Journal {
     pub(super) fn make(
         directory: &OwnedFd,
         temporary: &str,
-        size: u64,
-        mtime: Time,
+        of: &Name,
+        version: Version,
     ) -> io::Result<Journal> {
         Journal::remove(directory, temporary);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let handle = openat(directory, named(temporary), flags, Mode::RUSR | Mode::WUSR)?;
+        let handle = openat(directory, journal(temporary), flags, Mode::RUSR | Mode::WUSR)?;
         let mut journal = Journal { file: handle.into(), marks: 0 };
-        journal.restart(size, mtime, &[])?;
+        journal.restart(of, version, &[])?;
         Ok(journal)
     }
 
-    /// That of an interrupted file; `None` where there is none of a file of this length and time.
+    /// That of an interrupted file; `None` where there is none of this version of a file of this name.
     ///
     /// What was written before the machine was started again may not have reached the disk: then
     /// the file's marks are made anew and compared.
@@ -60,23 +73,31 @@ impl Journal {
         directory: &OwnedFd,
         temporary: &str,
         partial: &File,
-        size: u64,
-        mtime: Time,
+        of: &Name,
+        version: Version,
     ) -> Option<(Journal, Vec<Hash>)> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let handle = openat(directory, named(temporary), flags, Mode::empty()).ok()?;
-        if !is_private(&fstat(&handle).ok()?) {
-            return None;
-        }
-        let file = File::from(handle);
+        let file = open(directory, temporary, OFlags::RDWR)?;
         let bytes = read(&file)?;
         let length = partial.metadata().ok()?.len();
-        let (mut marks, same_boot) = understand(&bytes, size, mtime, length)?;
+        let (mut marks, same_boot) = understand(&bytes, of, version, length)?;
         if !same_boot {
-            marks.truncate(proved(partial, segment(size), &marks));
+            marks.truncate(proved(partial, segment(version.size), &marks));
         }
         let journal = Journal { file, marks: marks.len() as u64 };
         (!marks.is_empty()).then_some((journal, marks))
+    }
+
+    /// The name of the file that the one with this temporary name is to become, where a journal says it.
+    pub(super) fn name(directory: &OwnedFd, temporary: &str) -> Option<Name> {
+        let file = open(directory, temporary, OFlags::RDONLY)?;
+        let mut bytes = [0; HEADER];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        name(&bytes)
+    }
+
+    /// True where it says that another file is meant.
+    pub(super) fn is_of_another(directory: &OwnedFd, temporary: &str, of: &Name) -> bool {
+        Journal::name(directory, temporary).is_some_and(|name| name != *of)
     }
 
     /// How many marks it has.
@@ -85,10 +106,15 @@ impl Journal {
     }
 
     /// Begins again with these marks.
-    pub(super) fn restart(&mut self, size: u64, mtime: Time, marks: &[Hash]) -> io::Result<()> {
+    pub(super) fn restart(
+        &mut self,
+        of: &Name,
+        version: Version,
+        marks: &[Hash],
+    ) -> io::Result<()> {
         // Whoever is killed in between leaves a journal that says less than is true.
         self.file.set_len(0)?;
-        let mut all = header(size, mtime);
+        let mut all = header(of, version);
         all.extend(marks.iter().flatten());
         self.marks = marks.len() as u64;
         self.file.write_all_at(&all, 0)
@@ -103,8 +129,26 @@ impl Journal {
 
     /// Removes that of this temporary file, if there is one.
     pub(super) fn remove(directory: &OwnedFd, temporary: &str) {
-        let _ = unlinkat(directory, named(temporary), AtFlags::empty());
+        let _ = unlinkat(directory, journal(temporary), AtFlags::empty());
     }
+}
+
+/// One that nobody else can have written.
+fn open(directory: &OwnedFd, temporary: &str, access: OFlags) -> Option<File> {
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let handle = openat(directory, journal(temporary), flags, Mode::empty()).ok()?;
+    is_private(&fstat(&handle).ok()?).then(|| File::from(handle))
+}
+
+/// The name in a header.
+pub(crate) fn name(header: &[u8]) -> Option<Name> {
+    let rest = header.strip_prefix(MAGIC)?;
+    let (length, name) = rest.get(..NAME)?.split_first()?;
+    let (name, padding) = name.split_at(usize::from(*length));
+    if padding.iter().any(|byte| *byte != 0) {
+        return None;
+    }
+    Name::new(name)
 }
 
 fn read(file: &File) -> Option<Vec<u8>> {
@@ -115,17 +159,18 @@ fn read(file: &File) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The marks that a journal's bytes have for a file of this length and time, of which so much is
+/// The marks that a journal's bytes have for this version of a file of this name, of which so much is
 /// there; true if this boot of the machine wrote them. `None` where the journal is another file's.
 pub(crate) fn understand(
     bytes: &[u8],
-    size: u64,
-    mtime: Time,
+    of: &Name,
+    version: Version,
     length: u64,
 ) -> Option<(Vec<Hash>, bool)> {
+    let size = version.size;
     let (head, marks) = bytes.split_at_checked(HEADER)?;
-    let expected = header(size, mtime);
-    if head[..HEADER - 32] != expected[..HEADER - 32] {
+    let expected = header(of, version);
+    if head[..HEADER - BOOT] != expected[..HEADER - BOOT] {
         return None;
     }
     // The last segment is proved by the whole file's hash, so it never has a mark.

@@ -173,8 +173,8 @@ impl Receiver<'_> {
             return Ok(false);
         }
         self.make_room(folder, name, there.as_ref())?;
-        for rival in 0..limits::FILE_RIVALS {
-            let temporary = temporary::named(name, temporary::UNLOCKED + rival);
+        for _ in 0..limits::TEMPORARY_TRIES {
+            let temporary = temporary::name::new(name)?;
             match linkat(&from, first.as_bytes(), &at, &temporary, AtFlags::empty()) {
                 Err(Errno::EXIST) => continue,
                 other => other?,

@@ -107,7 +107,7 @@ impl Receiver<'_> {
             self.make_room(folder, name, found.as_ref())?;
             return Ok(Came::Would);
         }
-        for _ in 0..limits::FILE_RIVALS {
+        for _ in 0..limits::TEMPORARY_TRIES {
             match self.put_other(&at, (folder, name, found.as_ref()), meta, what) {
                 // Nobody can lock a link: another transfer that removes what is left over took it.
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => {}
@@ -193,8 +193,8 @@ impl Other {
                 mknodat(at.as_fd(), temporary, FileType::Fifo, mode, 0)
             }
         };
-        for rival in 0..limits::FILE_RIVALS {
-            let temporary = temporary::named(name, temporary::UNLOCKED + rival);
+        for _ in 0..limits::TEMPORARY_TRIES {
+            let temporary = temporary::name::new(name)?;
             match make(&temporary) {
                 Err(Errno::EXIST) => {}
                 Ok(()) => return Ok(temporary),

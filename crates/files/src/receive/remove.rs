@@ -13,9 +13,11 @@ use sockeye_wire::files::{Name, Note};
 use super::Receiver;
 use super::folder::Id;
 use super::ignored::Kept;
+use super::journal::Journal;
 use super::meta::{Rights, set_mode};
 use super::root::kind;
-use super::temporary::{clear, is_temporary};
+use super::temporary::clear;
+use super::temporary::name::{is_of_us, journal};
 use super::words::{DESTINATION_HERE, DIRECTORY_HERE, cannot, plain};
 use crate::identity::identity;
 use crate::tree::{Handles, Place};
@@ -290,22 +292,21 @@ impl From<Failed> for io::Error {
     }
 }
 
-/// Removes a temporary file, or a journal, that is of no more use. What may be resumed is kept for
-/// a while.
-pub(super) fn stale(directory: &OwnedFd, name: &Name) {
-    let name = name.as_bytes();
-    let exists = |name: &[u8]| statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
-    if let Some(of) = name.strip_suffix(b"~") {
+/// Removes a temporary file of ours, or a journal, that is of no more use. What may be resumed is kept
+/// for a while.
+fn stale(directory: &OwnedFd, name: &str) {
+    let exists = |name: &str| statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    if let Some(of) = name.strip_suffix('~') {
         if matches!(exists(of), Err(Errno::NOENT)) {
             let _ = unlinkat(directory, name, AtFlags::empty());
         }
         return;
     }
-    let journal = [name, b"~"].concat();
-    if exists(&journal).is_ok_and(|stat| is_young(stat.st_mtime)) {
+    let young = exists(&journal(name)).is_ok_and(|stat| is_young(stat.st_mtime));
+    if young && Journal::name(directory, name).is_some() {
         return;
     }
-    clear(directory, name);
+    clear(directory, name.as_bytes());
 }
 
 fn is_young(seconds: i64) -> bool {
@@ -314,14 +315,19 @@ fn is_young(seconds: i64) -> bool {
     now.saturating_sub(seconds) < limits::PARTIAL_KEPT
 }
 
-/// Removes what interrupted transfers left in a directory.
-pub(super) fn sweep(directory: &OwnedFd) -> io::Result<()> {
+/// What interrupted transfers of ours left in a directory, and what those that go on have there.
+pub(super) fn left(directory: &OwnedFd) -> io::Result<Vec<String>> {
     let mut left = Vec::new();
     list(directory, |name, _| {
-        if is_temporary(name.as_bytes()) {
-            left.push(name);
+        if is_of_us(name.as_bytes()) {
+            left.push(String::from_utf8_lossy(name.as_bytes()).into_owned());
         }
     })?;
-    left.iter().for_each(|name| stale(directory, name));
+    Ok(left)
+}
+
+/// Removes what interrupted transfers of ours left in a directory.
+pub(super) fn sweep(directory: &OwnedFd) -> io::Result<()> {
+    left(directory)?.iter().for_each(|name| stale(directory, name));
     Ok(())
 }

@@ -13,36 +13,10 @@ use rustix::io::Errno;
 use sockeye_limits as limits;
 use sockeye_wire::files::{Hash, Name, Time};
 
-use super::journal::Journal;
+use super::journal::{Journal, Version};
 
-const BEGINNING: &[u8] = b".sockeye-";
-const DIGITS: usize = 20;
-
-/// True for the names of temporary files and of their journals: no file of a transfer has such.
-pub(crate) fn is_temporary(name: &[u8]) -> bool {
-    let Some((digits, rest)) =
-        name.strip_prefix(BEGINNING).and_then(|rest| rest.split_at_checked(DIGITS))
-    else {
-        return false;
-    };
-    let rest = rest.strip_suffix(b"~").unwrap_or(rest);
-    let number = rest.strip_prefix(b".").unwrap_or(b"1");
-    let numbered = (1..=3).contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
-    digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        && numbered
-        && (rest.is_empty() || rest[0] == b'.')
-}
-
-/// Links and pipes have temporary names from this number on: nobody can lock them, and a file that
-/// took such a name would be given its final one before it is whole.
-pub(super) const UNLOCKED: usize = 100;
-
-/// The temporary name of this file, of the transfer that came as this one.
-pub(super) fn named(of: &Name, rival: usize) -> String {
-    let digits = blake3::hash(of.as_bytes()).to_hex();
-    let name = format!(".sockeye-{}", &digits[..DIGITS]);
-    if rival == 0 { name } else { format!("{name}.{rival}") }
-}
+pub(super) mod name;
+pub(crate) use name::is_temporary;
 
 /// A file that is being written, under a name and a lock of its own.
 ///
@@ -50,69 +24,75 @@ pub(super) fn named(of: &Name, rival: usize) -> String {
 pub(super) struct Temporary {
     directory: Arc<OwnedFd>,
     name: String,
+    /// What it is of.
+    of: Name,
     file: File,
     journal: Option<Journal>,
     /// What it was like when it was made.
     made: Option<Stat>,
+    /// We hold its lock. Where the file system has none, nobody can tell whether it lives, so it is
+    /// never resumed.
+    locked: bool,
     /// It has its final name, or is removed.
     done: bool,
 }
 
 impl Temporary {
     /// An empty one, of this mode as far as umask(2) allows; we can read it in any case, or no other
-    /// transfer of ours could see that it is held. What nobody holds under its name is removed.
+    /// transfer of ours could see that it is held.
     pub(super) fn make(directory: &Arc<OwnedFd>, of: &Name, mode: Mode) -> io::Result<Temporary> {
         let flags = OFlags::CREATE | OFlags::EXCL | FLAGS;
-        let mode = mode | Mode::RUSR;
-        for rival in 0..limits::FILE_RIVALS {
-            let name = named(of, rival);
-            let mut made = openat(directory, &name, flags, mode);
-            if matches!(made, Err(Errno::EXIST)) && clear(directory, name.as_bytes()) {
-                made = openat(directory, &name, flags, mode);
+        for _ in 0..limits::TEMPORARY_TRIES {
+            let name = name::new(of)?;
+            let handle = match openat(directory, &name, flags, mode | Mode::RUSR) {
+                Err(Errno::EXIST) => continue,
+                made => made?,
+            };
+            // Another one that found it before it was locked may have removed it.
+            if let Some((made, locked)) = is_mine(&handle) {
+                let (directory, file) = (Arc::clone(directory), File::from(handle));
+                let (journal, made, of) = (None, Some(made), of.clone());
+                let done = false;
+                return Ok(Temporary { directory, name, of, file, journal, made, locked, done });
             }
-            match made {
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-                // Another one that found it before it was locked has removed it.
-                Ok(handle) => {
-                    if let Some(made) = is_mine(&handle) {
-                        let (directory, file) = (Arc::clone(directory), File::from(handle));
-                        let (journal, made) = (None, Some(made));
-                        return Ok(Temporary { directory, name, file, journal, made, done: false });
+        }
+        Err(io::Error::other("its temporary names are taken away one after another"))
+    }
+
+    /// What an interrupted transfer left of a file of this length and time, and its marks. Of `left`
+    /// these are the temporary names in the directory. What was left of other versions of the file
+    /// is removed: nothing would resume it.
+    pub(super) fn find(
+        directory: &Arc<OwnedFd>,
+        left: &[String],
+        of: &Name,
+        version: Version,
+    ) -> Option<(Temporary, Vec<Hash>)> {
+        let mut best: Option<(Temporary, Vec<Hash>)> = None;
+        let is_file = |name: &&String| name::is_for(name.as_bytes(), of) && !name.ends_with('~');
+        for name in left.iter().filter(is_file) {
+            let Some(file) = open_private(directory, name) else { continue };
+            let found = Journal::open(directory, name, &file, of, version);
+            let (journal, marks) = match found {
+                Some((journal, marks)) => (Some(journal), marks),
+                // It has no journal, one of another version, or is another file's.
+                None if Journal::is_of_another(directory, name, of) => continue,
+                None => (None, Vec::new()),
+            };
+            let (directory, name, of) = (Arc::clone(directory), name.clone(), of.clone());
+            let (made, locked, done) = (None, true, false);
+            let found = Temporary { directory, name, of, file, journal, made, locked, done };
+            match &best {
+                Some((_, most)) if most.len() >= marks.len() => found.discard(),
+                None if marks.is_empty() => found.discard(),
+                _ => {
+                    if let Some((less, _)) = best.replace((found, marks)) {
+                        less.discard();
                     }
                 }
             }
         }
-        Err(io::Error::other("too many transfers write this file at the same time"))
-    }
-
-    /// What an interrupted transfer left of a file of this length and time, and its marks.
-    pub(super) fn find(
-        directory: &Arc<OwnedFd>,
-        of: &Name,
-        size: u64,
-        mtime: Time,
-    ) -> Option<(Temporary, Vec<Hash>)> {
-        for rival in 0..limits::FILE_RIVALS {
-            let name = named(of, rival);
-            let handle = match openat(directory, &name, FLAGS, Mode::empty()) {
-                Ok(handle) => handle,
-                Err(Errno::NOENT) => return None,
-                // Another user's.
-                Err(_) => continue,
-            };
-            // Nothing is trusted that somebody else may have made or written.
-            if !is_private(&fstat(&handle).ok()?) || !is_ours(directory, &name, &handle) {
-                continue;
-            }
-            let file = File::from(handle);
-            let (journal, marks) = Journal::open(directory, &name, &file, size, mtime)?;
-            let (directory, journal) = (Arc::clone(directory), Some(journal));
-            let made = None;
-            let found = Temporary { directory, name, file, journal, made, done: false };
-            return Some((found, marks));
-        }
-        None
+        best
     }
 
     /// The file.
@@ -135,7 +115,7 @@ impl Temporary {
     ) -> io::Result<()> {
         self.file.set_len(from)?;
         match &mut self.journal {
-            Some(journal) => journal.restart(size, mtime, marks),
+            Some(journal) => journal.restart(&self.of, Version { size, mtime }, marks),
             None => Ok(()),
         }
     }
@@ -143,8 +123,9 @@ impl Temporary {
     /// All up to here is written and proved. Without a journal the transfer can only not be
     /// resumed, so that trouble with it is none.
     pub(super) fn mark(&mut self, size: u64, mtime: Time, mark: &Hash) {
-        if self.journal.is_none() {
-            self.journal = Journal::make(&self.directory, &self.name, size, mtime).ok();
+        if self.journal.is_none() && self.locked {
+            let version = Version { size, mtime };
+            self.journal = Journal::make(&self.directory, &self.name, &self.of, version).ok();
         }
         if let Some(journal) = &mut self.journal
             && journal.push(mark).is_err()
@@ -178,9 +159,8 @@ impl Temporary {
         self.done = true;
         // A transfer that failed has said so; what cannot be removed is found by the next one.
         let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
-        if self.journal.take().is_some() {
-            Journal::remove(&self.directory, &self.name);
-        }
+        // There may be one that we could not read.
+        Journal::remove(&self.directory, &self.name);
     }
 }
 
@@ -203,16 +183,27 @@ pub(super) fn is_private(stat: &Stat) -> bool {
         && stat.st_mode & 0o077 == 0
 }
 
-/// Locks a file that we have made; what it is like, where nobody came first and removed it. Where the
-/// file system has no locks nobody else gets one either, and so nobody removes it.
-fn is_mine(handle: &OwnedFd) -> Option<Stat> {
-    if matches!(flock(handle, FlockOperation::NonBlockingLockExclusive), Err(Errno::WOULDBLOCK)) {
-        return None;
-    }
-    fstat(handle).ok().filter(|stat| stat.st_nlink == 1)
+/// An interrupted transfer's file, locked; `None` for one that somebody holds, or may have made or
+/// written who is not to be trusted, or where there are no locks that would tell.
+fn open_private(directory: &OwnedFd, name: &str) -> Option<File> {
+    let handle = openat(directory, name, FLAGS, Mode::empty()).ok()?;
+    let private = is_private(&fstat(&handle).ok()?) && is_ours(directory, name, &handle);
+    private.then(|| File::from(handle))
 }
 
-/// Whether it may be removed once nobody holds it: ours, or we are root.
+/// Locks a file that we have made; what it is like, where nobody came first and removed it, and whether
+/// it is locked. Where the file system has no locks nobody else gets one either, and so nobody removes it.
+fn is_mine(handle: &OwnedFd) -> Option<(Stat, bool)> {
+    let locked = match flock(handle, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => true,
+        Err(Errno::WOULDBLOCK) => return None,
+        Err(_) => false,
+    };
+    let stat = fstat(handle).ok().filter(|stat| stat.st_nlink == 1)?;
+    Some((stat, locked))
+}
+
+/// Whether what has a name of ours is ours: root may have given it away already.
 fn is_litter(stat: &Stat) -> bool {
     let user = rustix::process::geteuid();
     user.is_root() || stat.st_uid == user.as_raw()
@@ -231,28 +222,34 @@ fn is_at(directory: &OwnedFd, name: &[u8], handle: impl AsFd) -> bool {
     }
 }
 
-/// Removes a temporary file of ours that nobody holds, and its journal; true where the name is free.
-pub(super) fn clear(directory: &OwnedFd, name: &[u8]) -> bool {
+/// Removes a temporary file of ours that nobody holds, and its journal.
+pub(super) fn clear(directory: &OwnedFd, name: &[u8]) {
+    if !name::is_of_us(name) {
+        return;
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match openat(directory, name, flags, Mode::empty()) {
-        Ok(handle) if !fstat(&handle).is_ok_and(|stat| is_litter(&stat)) => return false,
-        Ok(handle) if !is_ours(directory, name, &handle) => return false,
-        // The lock is held until the name is gone.
-        Ok(_handle) => {
-            if unlinkat(directory, name, AtFlags::empty()).is_err() {
-                return false;
+        Ok(handle) => {
+            let litter = fstat(&handle).is_ok_and(|stat| is_litter(&stat));
+            // The lock is held until the name is gone.
+            if !litter
+                || !is_ours(directory, name, &handle)
+                || unlinkat(directory, name, AtFlags::empty()).is_err()
+            {
+                return;
             }
         }
         Err(Errno::NOENT) => {}
-        // A link or a socket: nobody writes that.
+        // A link or a socket: nobody writes that. Who has just made it makes it again.
         Err(Errno::LOOP | Errno::NXIO) => {
             let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
-            return stat.is_ok_and(|stat| is_litter(&stat))
-                && unlinkat(directory, name, AtFlags::empty()).is_ok();
+            if stat.is_ok_and(|stat| is_litter(&stat)) {
+                let _ = unlinkat(directory, name, AtFlags::empty());
+            }
+            return;
         }
-        // Another user's: whoever writes it holds it.
-        Err(_) => return false,
+        // Not ours after all.
+        Err(_) => return,
     }
     Journal::remove(directory, &String::from_utf8_lossy(name));
-    true
 }

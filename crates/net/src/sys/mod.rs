@@ -4,7 +4,8 @@
 //! to another process, [`inherited`] takes those that a parent left open, [`child`] prepares a child
 //! process, [`watch`] waits for sockets on an event loop, [`close`](mod@close) tells what closing a file would,
 //! [`usage`] says what children have used, [`packet`] sees the packets of other sockets, [`tcp_info`] is
-//! what the kernel counts of ours, [`namespace`] makes a network of one's own.
+//! what the kernel counts of ours, [`namespace`] makes a network of one's own, [`random`](mod@random) gives
+//! numbers that nobody can guess.
 
 pub mod batch;
 mod bound;
@@ -16,6 +17,7 @@ pub mod namespace;
 pub mod outgoing;
 pub mod packet;
 pub mod pass;
+pub mod random;
 mod sockopt;
 pub mod tcp_info;
 pub mod usage;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::*;
+use crate::receive::temporary;
 
 fn pull(directory: &Path, expected: &[Option<Name>], words: Vec<FromSender>) -> Came {
     let directory: OwnedFd = fs::File::open(directory).unwrap().into();
@@ -35,8 +36,8 @@ fn another_name_is_refused() {
 #[test]
 fn names_that_are_taken() {
     let top = tempfile::tempdir().unwrap();
-    let ours = ".sockeye-0123456789abcdef0123";
-    for second in ["a", ours, &format!("{ours}~"), &format!("{ours}.3")] {
+    let ours = temporary::name::new(&name("f")).unwrap();
+    for second in ["a", &ours, &temporary::name::journal(&ours)] {
         let entries = ["a", second].map(|text| FromSender::Entry(file(text, 1)));
         let came = into(top.path(), &push(Placement::Into), tree(entries.into(), vec![]));
         assert!(came.stopped().contains("taken"), "{second}");
@@ -88,7 +89,7 @@ fn a_temporary_name_is_no_way_in() {
     let (top, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let victim = out.path().join("victim");
     fs::write(&victim, "theirs").unwrap();
-    let temporary = top.path().join(super::super::temporary::named(&name("f"), 0));
+    let temporary = top.path().join(temporary::name::new(&name("f")).unwrap());
     link_to(&victim, &temporary).unwrap();
     into(top.path(), &push(Placement::Into), one_file(b"ours")).tally();
     fs::hard_link(&victim, &temporary).unwrap();

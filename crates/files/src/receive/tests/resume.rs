@@ -1,13 +1,14 @@
 //! Interrupted, failed and simultaneous transfers: the old file or the new one, and no litter.
 
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::Barrier;
 
 use sockeye_wire::files::{Chunk, Resume};
 
 use super::*;
 use crate::hash::Prover;
-use crate::receive::temporary::named;
+use crate::receive::journal::{BOOT, HEADER, Version, header};
+use crate::receive::temporary::name::{journal, new};
 
 const MIB: usize = 1 << 20;
 
@@ -77,10 +78,11 @@ fn another_boot_is_checked() {
     for (damage, expected) in [(None, 3), (Some(MIB as u64 + 7), 1)] {
         let top = tempfile::tempdir().unwrap();
         into(top.path(), &push(Placement::Into), whole[..=last].to_vec());
-        let partial = top.path().join(named(&name("f"), 0));
-        let journal = top.path().join(format!("{}~", named(&name("f"), 0)));
+        let left = names(top.path());
+        let [partial, journal] = [0, 1].map(|n| top.path().join(&left[n]));
+        assert!(left.len() == 2 && left[1] == format!("{}~", left[0]), "{left:?}");
         let open = |path| fs::OpenOptions::new().write(true).open(path).unwrap();
-        open(&journal).write_all_at(&[0x55; 32], 28).unwrap();
+        open(&journal).write_all_at(&[0x55; BOOT], (HEADER - BOOT) as u64).unwrap();
         if let Some(at) = damage {
             open(&partial).write_all_at(b"damage", at).unwrap();
         }
@@ -104,22 +106,44 @@ fn what_is_left_of_another_version_goes() {
     assert_eq!(names(top.path()), ["f"]);
 }
 
-/// F3: litter of a killed transfer goes with the next run over the same directory.
+/// A temporary name of another user.
+fn theirs() -> String {
+    let user = rustix::process::geteuid().as_raw() + 1;
+    let said = format!(".sockeye-{user:08x}{:024x}", 7);
+    format!("{said}{}", &blake3::hash(said.as_bytes()).to_hex()[..8])
+}
+
+/// F3, F8: litter of a killed transfer goes with the next run over the same directory: what is ours,
+/// and nobody holds, and cannot be resumed.
 #[test]
 fn litter_is_swept() {
     let top = tempfile::tempdir().unwrap();
     let d = top.path().join("d");
     fs::create_dir(&d).unwrap();
-    let (stale, kept) = (named(&name("x"), 0), named(&name("y"), 0));
-    let alone = format!("{}~", named(&name("z"), 0));
-    for name in [&stale, &kept, &format!("{kept}~"), &alone] {
+    let new = |text| new(&name(text)).unwrap();
+    let (stale, kept, old, alone) = (new("x"), new("y"), new("v"), journal(&new("z")));
+    for name in [&stale, &kept, &old, &alone] {
         fs::write(d.join(name), "").unwrap();
     }
-    let held = named(&name("w"), 2);
+    let version = Version { size: 2 * MIB as u64, mtime: THEN };
+    let private = |path: std::path::PathBuf, content: &[u8]| {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    private(d.join(journal(&kept)), &header(&name("y"), version));
+    // Of another layout.
+    private(d.join(journal(&old)), &[b"sockeye1", &[0; HEADER][..]].concat());
+    let held = new("w");
+    // Another user's, and one that only looks similar.
+    let theirs = theirs();
+    for name in [&theirs, ".sockeye-0123456789abcdef0123"] {
+        fs::write(d.join(name), "").unwrap();
+    }
     let lock = fs::File::create(d.join(&held)).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     into(top.path(), &push(Placement::Into), tree(vec![], vec![])).tally();
-    let mut expected = vec![held, kept.clone(), format!("{kept}~")];
+    let similar = ".sockeye-0123456789abcdef0123".to_owned();
+    let mut expected = vec![held, kept.clone(), journal(&kept), theirs, similar];
     expected.sort();
     assert_eq!(names(&d), expected);
 }
