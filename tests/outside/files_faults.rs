@@ -3,6 +3,7 @@
 mod changes;
 mod client;
 mod content;
+mod full;
 mod kill;
 mod names;
 mod peers;

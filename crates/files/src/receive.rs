@@ -3,6 +3,7 @@
 
 mod answer;
 mod content;
+mod enough;
 mod entry;
 mod folder;
 mod ignored;
@@ -35,6 +36,7 @@ use crate::send::Filters;
 use crate::tree::Handles;
 use answer::Listed;
 use content::{Awaited, Content, Scratch};
+use enough::Room;
 use folder::Folders;
 use links::Groups;
 use meta::Rights;
@@ -89,6 +91,7 @@ struct Receiver<'a> {
     held: usize,
     content: Option<Content>,
     groups: Groups,
+    room: Room,
     scratch: Scratch,
     /// Stores small files beside us, where there are several.
     helper: Option<Helper>,
@@ -136,6 +139,7 @@ pub fn receive(
         held: 0,
         content: None,
         groups: Groups::default(),
+        room: Room::default(),
         scratch: Scratch::default(),
         helper: None,
     };
@@ -165,6 +169,7 @@ impl Receiver<'_> {
                 message => self.take(message)?,
             }
             self.take_results(false)?;
+            self.end_where_full()?;
             self.answer_next()?;
         }
         self.end()
@@ -198,7 +203,7 @@ impl Receiver<'_> {
     /// All is settled: what is left to do, and the last word.
     fn end(&mut self) -> Result<Tally, Stopped> {
         self.take_results(true)?;
-        if self.unspoken > 0 {
+        if self.unspoken > 0 && !self.has_enough() {
             return wrong("an end of the listing without a source that was asked for");
         }
         self.end_groups()?;

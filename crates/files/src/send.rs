@@ -111,11 +111,18 @@ pub fn send(
                 return Ok(Sent { tally, troubles: link.troubles() });
             }
         }
+        let enough = link.exchange().has_enough();
+        if enough && walk.has_more() {
+            let (link, handles, listed) = (&mut link, &mut handles, &mut queue.unanswered);
+            walk.end(&mut Ends { link, handles, listed })?;
+        }
         let lists = walk.has_more() && link.exchange().has_room();
         let ready = link.exchange().next_wanted().is_some();
         if lists && (!ready || queue.unanswered.len() < limits::FILES_ASKED) {
             let (link, handles, listed) = (&mut link, &mut handles, &mut queue.unanswered);
             walk.step(&mut Ends { link, handles, listed })?;
+        } else if enough && let Some(wanted) = queue.begin() {
+            Contents::give_up(&wanted, &mut link)?;
         } else if ready && let Some(wanted) = queue.begin() {
             contents.send(wanted, &mut link, &mut handles)?;
         } else {
@@ -165,6 +172,8 @@ impl Queue {
                 link.tell(Happening::Trouble { path: &path, text: &text, theirs: true });
             }
             FromReceiver::Note { note, path } => link.tell(Happening::Noted { note, path: &path }),
+            // The link has taken note of it.
+            FromReceiver::Enough(_) => {}
             FromReceiver::Finished(tally) => return Some(tally),
         }
         None

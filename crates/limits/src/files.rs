@@ -102,6 +102,9 @@ pub const FILE_GROUPS: usize = 1024 * 1024;
 /// How long what an interrupted transfer left is kept for the next one, in seconds: a week.
 pub const PARTIAL_KEPT: i64 = 7 * 24 * 60 * 60;
 
+/// So many things in a row that found no room end a transfer to a full or read-only destination.
+pub const FULL_FAILURES: u32 = 4;
+
 /// How many answers are gathered before they are sent, so that contents come while more is listed.
 pub const ANSWERS_GATHERED: u32 = 512;
 

@@ -13,19 +13,23 @@ use crate::harness::{BINARY, copy_program, eventually};
 const MIB: usize = 1024 * 1024;
 
 /// A small file system of its own; unmounted when dropped.
-struct Mount {
-    at: PathBuf,
+pub(super) struct Mount {
+    pub(super) at: PathBuf,
 }
 
 impl Mount {
-    fn small(at: PathBuf, size: &str) -> Mount {
+    pub(super) fn small(at: PathBuf, size: &str) -> Mount {
         fs::create_dir_all(&at).unwrap();
         let option = format!("size={size}");
         tool("mount", &["-t", "tmpfs", "-o", &option, "none", text(&at)]);
         Mount { at }
     }
 
-    fn read_only(&self) {
+    pub(super) fn enlarge(&self, size: &str) {
+        tool("mount", &["-o", &format!("remount,size={size}"), text(&self.at)]);
+    }
+
+    pub(super) fn read_only(&self) {
         tool("mount", &["-o", "remount,ro", text(&self.at)]);
     }
 }

@@ -50,9 +50,20 @@ impl Receiver<'_> {
         self.talk.tell(Happening::Listed { bytes: size.unwrap_or(0) });
         self.folders.hold(folder);
         let (partial, basis, weight) = (None, None, 0);
-        let (looks_equal, told) = (false, false);
-        let awaited =
-            Awaited { folder, name, size, group, meta, partial, basis, looks_equal, told, weight };
+        let (looks_equal, told, given_up) = (false, false, false);
+        let awaited = Awaited {
+            folder,
+            name,
+            size,
+            group,
+            meta,
+            partial,
+            basis,
+            looks_equal,
+            told,
+            given_up,
+            weight,
+        };
         self.unanswered.push_back(Listed(Some(awaited)));
         Ok(())
     }
@@ -69,6 +80,17 @@ impl Receiver<'_> {
                 Some(Listed(Some(file))) => self.answer(file)?,
                 Some(Listed(None)) => self.talk.answer(false)?,
                 None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// None of those that have no answer is wanted any more.
+    pub(super) fn skip_all(&mut self) -> Result<(), Stopped> {
+        while let Some(Listed(file)) = self.unanswered.pop_front() {
+            self.talk.answer(false)?;
+            if let Some(file) = file {
+                self.settle(&file, false)?;
             }
         }
         Ok(())

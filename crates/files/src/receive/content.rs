@@ -33,6 +33,8 @@ pub(super) struct Awaited {
     pub(super) looks_equal: bool,
     /// It was said that it would be stored (a dry run).
     pub(super) told: bool,
+    /// It has failed, which has been said: nothing that comes of it is of use.
+    pub(super) given_up: bool,
     /// What it counts for among those that are held open; 0 where nothing is.
     pub(super) weight: usize,
 }
@@ -40,6 +42,7 @@ pub(super) struct Awaited {
 /// The content that comes.
 pub(super) struct Content {
     pub(super) file: Awaited,
+    pub(super) number: u32,
     pub(super) mtime: Time,
     pub(super) size: Option<u64>,
     pub(super) prover: Prover,
@@ -88,7 +91,7 @@ impl Receiver<'_> {
     pub(super) fn take_content(&mut self, message: FromSender) -> Result<(), Stopped> {
         match message {
             FromSender::Small { mtime, hash, data, .. } => self.small(mtime, &hash, data),
-            FromSender::Begin { mtime, size, from, .. } => self.begin(mtime, size, from),
+            FromSender::Begin { file, mtime, size, from } => self.begin(file, mtime, size, from),
             FromSender::Packed { length, bytes } => {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 let done = match scratch.unpack(&bytes, length) {
@@ -120,10 +123,24 @@ impl Receiver<'_> {
         Temporary::make(&at, &file.name, mode)
     }
 
-    fn begin(&mut self, mtime: Time, size: Option<u64>, from: u64) -> Result<(), Stopped> {
+    fn begin(
+        &mut self,
+        number: u32,
+        mtime: Time,
+        size: Option<u64>,
+        from: u64,
+    ) -> Result<(), Stopped> {
         let mut file = self.next_awaited()?;
+        file.given_up |= self.has_enough();
+        if file.given_up {
+            let prover = Prover::new(segment(size.unwrap_or(0)));
+            let (mark, aside, length, same) = (None, None, 0, None);
+            let content = Content { file, number, mtime, size, prover, mark, aside, length, same };
+            self.content = Some(content);
+            return Ok(());
+        }
         if file.looks_equal {
-            return self.begin_same(file, mtime, size);
+            return self.begin_same(file, number, mtime, size);
         }
         let segment = segment(size.unwrap_or(0));
         let known = usize::try_from(from / segment).unwrap_or(usize::MAX);
@@ -154,11 +171,18 @@ impl Receiver<'_> {
             Err(error) => (None, Some(error)),
         };
         let same = None;
-        self.content = Some(Content { file, mtime, size, prover, mark, aside, length, same });
-        error.map_or(Ok(()), |error| self.spoil(cannot("it cannot be written", &error)))
+        let content = Content { file, number, mtime, size, prover, mark, aside, length, same };
+        self.content = Some(content);
+        error.map_or(Ok(()), |error| self.spoil_for("it cannot be written", &error))
     }
 
-    /// The content is of no use; the rest of it is passed over.
+    /// The content cannot be stored for this reason.
+    pub(super) fn spoil_for(&mut self, what: &str, error: &io::Error) -> Result<(), Stopped> {
+        self.missed(error);
+        self.spoil(cannot(what, error))
+    }
+
+    /// The content is of no use; the rest of it need not come, and what comes is passed over.
     pub(super) fn spoil(&mut self, text: String) -> Result<(), Stopped> {
         let Some(content) = &mut self.content else { return Ok(()) };
         content.same = None;
@@ -166,7 +190,8 @@ impl Receiver<'_> {
             aside.discard();
         }
         let path = self.folders.at(content.file.folder).path(Some(&content.file.name));
-        self.talk.trouble(path, text)
+        self.talk.trouble(path, text)?;
+        self.end_content()
     }
 
     pub(super) fn data(&mut self, data: &[u8]) -> Result<(), Stopped> {
@@ -178,7 +203,7 @@ impl Receiver<'_> {
         }
         match self.content.as_mut().map_or(Ok(()), |content| content.write(data)) {
             Ok(()) => Ok(()),
-            Err(error) => self.spoil(cannot("it cannot be written", &error)),
+            Err(error) => self.spoil_for("it cannot be written", &error),
         }
     }
 
@@ -204,7 +229,7 @@ impl Receiver<'_> {
         let Some(content) = &mut self.content else { return Ok(()) };
         match content.copy(offset, length, &mut self.scratch.buffer) {
             Ok(()) => Ok(()),
-            Err(error) => self.spoil(cannot("it cannot be made from what was here", &error)),
+            Err(error) => self.spoil_for("it cannot be made from what was here", &error),
         }
     }
 
@@ -217,7 +242,7 @@ impl Receiver<'_> {
             return self.spoil(UNPROVED.to_owned());
         }
         let ended = content.end_segment();
-        ended.or_else(|error| self.spoil(cannot("it cannot be written", &error)))
+        ended.or_else(|error| self.spoil_for("it cannot be written", &error))
     }
 
     fn close(&mut self, hash: &Hash) -> Result<(), Stopped> {
@@ -236,6 +261,7 @@ impl Receiver<'_> {
             && let Err(error) = aside.file().set_len(at)
         {
             aside.discard();
+            self.missed(&error);
             return self.fail(&file, cannot("it cannot be written", &error));
         }
         self.store(&file, aside, mtime, at)
@@ -243,12 +269,19 @@ impl Receiver<'_> {
 
     fn void(&mut self, again: bool, text: &str) -> Result<(), Stopped> {
         let mut file = match self.content.take() {
+            // What is good of it is kept for another transfer.
+            Some(Content { file, .. }) if !again && (file.given_up || self.has_enough()) => {
+                return self.settle(&file, false);
+            }
             Some(Content { mut file, aside, .. }) => {
                 file.partial = aside.map(|aside| (aside, Vec::new()));
                 file
             }
             None => self.next_awaited()?,
         };
+        if !again && (file.given_up || self.has_enough()) {
+            return self.settle(&file, false);
+        }
         if let Some((_, marks)) = &mut file.partial {
             // It has changed: they prove nothing any more.
             marks.clear();
@@ -278,6 +311,7 @@ impl Receiver<'_> {
             Ok(unset) => unset,
             Err(error) => {
                 aside.discard();
+                self.missed(&error);
                 let text = self.in_the_way(file.folder, &error, "it cannot be stored");
                 return self.fail(file, text);
             }
@@ -293,6 +327,7 @@ impl Receiver<'_> {
         bytes: u64,
     ) -> Result<(), Stopped> {
         self.talk.tally.stored += 1;
+        self.found_room(bytes);
         let path = self.folders.at(file.folder).path(Some(&file.name));
         self.talk.tell(Happening::Stored { path: &path, bytes });
         if let Some(text) = unset.text() {

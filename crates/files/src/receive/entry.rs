@@ -37,6 +37,9 @@ impl Receiver<'_> {
         if group_of(&node).is_some() && !archive {
             return wrong("a group of hard links that was not asked for");
         }
+        if self.has_enough() {
+            return self.pass_over(&node);
+        }
         match node {
             Node::File { size, group } => self.list_file(folder, name, size, group, meta),
             Node::Directory => self.directory(folder, name, meta, is_root),
@@ -52,7 +55,7 @@ impl Receiver<'_> {
         }
     }
 
-    /// Takes note of something whose directory could not be made.
+    /// Takes note of something whose directory could not be made, or for which there is no room.
     pub(super) fn pass_over(&mut self, node: &Node) -> Result<(), Stopped> {
         self.fail_group(group_of(node))?;
         match node {
@@ -110,6 +113,7 @@ impl Receiver<'_> {
                 self.dress_later(id, meta, before.as_ref())
             }
             Err(error) => {
+                self.missed(&error);
                 let text = match Errno::from_io_error(&error) {
                     Some(Errno::NOTDIR | Errno::LOOP) => FILE_HERE.to_owned(),
                     _ => cannot("this directory cannot be made", &error),
@@ -180,7 +184,7 @@ impl Receiver<'_> {
         if self.options.dry_run {
             return self.would_make(&at, place, parent, name);
         }
-        for _ in 0..limits::FILE_RIVALS {
+        for _ in 0..limits::TEMPORARY_TRIES {
             match mkdirat(&at, name.as_bytes(), Mode::RWXU) {
                 Ok(()) => {
                     self.talk.tally.made += 1;

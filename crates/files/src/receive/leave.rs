@@ -20,7 +20,8 @@ impl Receiver<'_> {
         let folder = self.folders.at(id);
         let doubt = folder.doubt || !complete;
         // Other connections of the same transfer list the rest.
-        if self.options.delete && !folder.fresh && !self.options.partial {
+        let deletes = self.options.delete && !folder.fresh && !self.options.partial;
+        if deletes && !self.has_enough() {
             if doubt {
                 let text = "nothing was removed here, as not all of the source could be read. \
                     See what is said of that.";

@@ -102,6 +102,9 @@ impl Receiver<'_> {
         name: &Name,
         there: Option<(&Place, &Name)>,
     ) -> Result<(), Stopped> {
+        if self.has_enough() {
+            return Ok(());
+        }
         let Some((place, first)) = there else {
             let text = "the file that it is another name of is not here. See what is said of that.";
             return self.trouble(folder, Some(name), text.to_owned());
@@ -126,6 +129,7 @@ impl Receiver<'_> {
                 Ok(())
             }
             Err(error) => {
+                self.missed(&error);
                 let text = self.in_the_way(folder, &error, "this name cannot be made");
                 self.trouble(folder, Some(name), text)
             }

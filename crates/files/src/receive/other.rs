@@ -58,7 +58,10 @@ impl Receiver<'_> {
                 self.talk.tally.made += 1;
                 unset.text()
             }
-            Err(error) => Some(self.in_the_way(folder, &error, "it cannot be made")),
+            Err(error) => {
+                self.missed(&error);
+                Some(self.in_the_way(folder, &error, "it cannot be made"))
+            }
         };
         if let Some(text) = text {
             self.talk.trouble(path, text)?;

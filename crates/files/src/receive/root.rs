@@ -100,6 +100,13 @@ impl Roots {
         }
     }
 
+    /// The folder that sources go to.
+    pub(super) fn top(&self) -> Id {
+        match self.target {
+            Target::Into(id) | Target::As(id, _) | Target::Itself(id) => id,
+        }
+    }
+
     /// The folders that no source made, to be finished at the end.
     pub(super) fn take_folders(&mut self) -> Vec<Id> {
         std::mem::take(&mut self.folders)

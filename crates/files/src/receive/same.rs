@@ -37,6 +37,7 @@ impl Receiver<'_> {
     pub(super) fn begin_same(
         &mut self,
         file: Awaited,
+        number: u32,
         mtime: Time,
         size: Option<u64>,
     ) -> Result<(), Stopped> {
@@ -44,7 +45,8 @@ impl Receiver<'_> {
         let prover = Prover::new(segment(size.unwrap_or(0)));
         let same = Some(Same::default());
         let (mark, aside, length) = (None, None, 0);
-        self.content = Some(Content { file, mtime, size, prover, mark, aside, length, same });
+        let content = Content { file, number, mtime, size, prover, mark, aside, length, same };
+        self.content = Some(content);
         if is_listed { Ok(()) } else { self.differ() }
     }
 
@@ -58,7 +60,7 @@ impl Receiver<'_> {
             Ok(true) => Ok(true),
             Ok(false) => self.differ().map(|()| false),
             Err(error) => {
-                self.spoil(cannot("what is here cannot be read", &error))?;
+                self.spoil_for("what is here cannot be read", &error)?;
                 Ok(true)
             }
         }
@@ -82,7 +84,7 @@ impl Receiver<'_> {
             content.repeat(compared, &mut self.scratch.buffer)
         });
         self.content = Some(content);
-        begun.or_else(|error| self.spoil(cannot("it cannot be written", &error)))
+        begun.or_else(|error| self.spoil_for("it cannot be written", &error))
     }
 
     /// The content has come: where all of it is here and proved, that stays. False where it is to be

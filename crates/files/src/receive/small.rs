@@ -191,6 +191,10 @@ impl Receiver<'_> {
     /// A small file came.
     pub(super) fn small(&mut self, mtime: Time, hash: &Hash, data: Vec<u8>) -> Result<(), Stopped> {
         let mut file = self.next_awaited()?;
+        if self.has_enough() {
+            self.talk.tally.data += data.len() as u64;
+            return self.settle(&file, false);
+        }
         file.partial = None;
         if file.looks_equal {
             if blake3::hash(&data) != *hash {
@@ -203,7 +207,7 @@ impl Receiver<'_> {
         }
         let at = match self.handles.open(&self.folders.at(file.folder).place) {
             Ok(at) => at,
-            Err(error) => return self.fail(&file, cannot("it cannot be written", &error)),
+            Err(error) => return self.fail_for(&file, "it cannot be written", &error),
         };
         let finish = self.finishing();
         let job = Box::new(Job { file, mtime, hash: *hash, data, at, finish });
@@ -248,11 +252,16 @@ impl Receiver<'_> {
             Outcome::Failed(_, error) if Errno::from_io_error(&error) == Some(Errno::ISDIR) => {
                 match write(&at, &file.name, mode(self.rights, &file.meta), &data) {
                     Ok(aside) => self.store(&file, aside, mtime, bytes),
-                    Err(error) => self.fail(&file, cannot("it cannot be written", &error)),
+                    Err(error) => self.fail_for(&file, "it cannot be written", &error),
                 }
             }
-            Outcome::Failed(what, error) => self.fail(&file, cannot(what, &error)),
+            Outcome::Failed(what, error) => self.fail_for(&file, what, &error),
         }
+    }
+
+    fn fail_for(&mut self, file: &Awaited, what: &str, error: &io::Error) -> Result<(), Stopped> {
+        self.missed(error);
+        self.fail(file, cannot(what, error))
     }
 
     /// So many bytes of content came and are proved.

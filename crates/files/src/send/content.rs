@@ -43,6 +43,8 @@ pub(super) enum Outcome {
     Same,
     /// It changed meanwhile.
     Changed,
+    /// The receiver wants no more of it, and has told why.
+    Enough,
     /// It cannot be read, and why.
     Failed(String),
 }
@@ -94,6 +96,7 @@ impl Contents {
                 link.tell(Happening::Skipped { bytes: 0 });
                 return Ok(());
             }
+            Outcome::Enough => return link.say(&void(file, false, String::new())),
             Outcome::Failed(text) => text,
             Outcome::Changed => {
                 "changed while it was read, twice. Copy it when nothing writes to it.".to_owned()
@@ -101,6 +104,11 @@ impl Contents {
         };
         link.failed(&path, &text);
         link.say(&void(file, false, text))
+    }
+
+    /// The receiver wants no more contents: of this one nothing goes.
+    pub(super) fn give_up(wanted: &Wanted, link: &mut Link<'_>) -> Result<(), Stopped> {
+        link.say(&void(wanted.file, false, String::new()))
     }
 
     fn try_file(
@@ -199,6 +207,9 @@ impl Contents {
         loop {
             // The other side need not wait for what comes next.
             flow.flush()?;
+            if flow.is_enough()? {
+                return Ok(Outcome::Enough);
+            }
             match input.read(&mut self.scratch) {
                 Ok(0) => break,
                 Ok(count) => flow.data(&self.scratch[..count])?,

@@ -36,6 +36,9 @@ pub(super) fn send(
     let mut same = checksum && before == job.listed && index.length() == before.size;
     let mut chunks = Chunks::new(file, job.listed.size);
     loop {
+        if flow.is_enough()? {
+            return Ok(Outcome::Enough);
+        }
         let bytes = match chunks.next() {
             Ok(Some(bytes)) => bytes,
             Ok(None) => break,

@@ -25,6 +25,7 @@ pub(super) struct Flow<'f, 'a> {
     link: &'f mut Link<'a>,
     packer: &'f mut Packer,
     prover: Prover,
+    file: u32,
     size: Option<u64>,
     /// A copy that the next one may make longer: where, and how long.
     copy: Option<(u64, u64)>,
@@ -44,12 +45,17 @@ impl<'f, 'a> Flow<'f, 'a> {
         if from > 0 {
             link.tell(Happening::Moved { bytes: from });
         }
-        Ok(Flow { link, packer, prover, size, copy: None })
+        Ok(Flow { link, packer, prover, file, size, copy: None })
     }
 
     /// Where it stands.
     pub(super) fn at(&self) -> u64 {
         self.prover.at()
+    }
+
+    /// True where the receiver wants no more of it.
+    pub(super) fn is_enough(&mut self) -> Result<bool, Stopped> {
+        self.link.is_enough(self.file)
     }
 
     /// Reads and sends the next bytes of a file, at most so many; how many, 0 at its end.

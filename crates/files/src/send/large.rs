@@ -25,6 +25,9 @@ pub(super) fn send(
     let has_holes = (stat.st_blocks.max(0) as u64).saturating_mul(512) < before.size;
     let mut data_end = if has_holes { flow.at() } else { before.size };
     while flow.at() < before.size {
+        if flow.is_enough()? {
+            return Ok(Outcome::Enough);
+        }
         if flow.at() == data_end {
             let (hole, data) = extent(file, flow.at(), before.size);
             flow.hole(hole)?;

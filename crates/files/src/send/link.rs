@@ -1,6 +1,7 @@
 //! The sender's end of the connection: every word goes through the exchange, and frames leave in
 //! large pieces.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -25,6 +26,10 @@ pub(super) struct Link<'a> {
     /// How long we have waited for the connection to take more.
     waited: Duration,
     troubles: u64,
+    /// What was heard in the middle of a content, for whoever asks next.
+    ahead: VecDeque<FromReceiver>,
+    /// The receiver wants no more of the file with this number.
+    enough: Option<u32>,
 }
 
 impl<'a> Link<'a> {
@@ -36,7 +41,8 @@ impl<'a> Link<'a> {
     ) -> Link<'a> {
         let out = outbox.parcel();
         let (exchange, waited) = (Exchange::new(sources), Duration::ZERO);
-        Link { inbox, outbox, observer, exchange, out, waited, troubles: 0 }
+        let (ahead, enough) = (VecDeque::new(), None);
+        Link { inbox, outbox, observer, exchange, out, waited, troubles: 0, ahead, enough }
     }
 
     pub(super) fn exchange(&self) -> &Exchange {
@@ -119,8 +125,29 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
+    /// True where the receiver wants no more of this file. What else it has said is kept: the exchange
+    /// bounds it, and notes are told at once.
+    pub(super) fn is_enough(&mut self, file: u32) -> Result<bool, Stopped> {
+        while let Some(message) = self.inbox.poll()? {
+            match self.hear(message)? {
+                FromReceiver::Enough(_) => {}
+                FromReceiver::Note { note, path } => {
+                    self.tell(Happening::Noted { note, path: &path });
+                }
+                FromReceiver::Trouble { path, text } => {
+                    self.tell(Happening::Trouble { path: &path, text: &text, theirs: true });
+                }
+                other => self.ahead.push_back(other),
+            }
+        }
+        Ok(self.exchange.has_enough() || self.enough == Some(file))
+    }
+
     /// What the receiver has said already.
     pub(super) fn poll(&mut self) -> Result<Option<FromReceiver>, Stopped> {
+        if let Some(message) = self.ahead.pop_front() {
+            return Ok(Some(message));
+        }
         match self.inbox.poll()? {
             Some(message) => self.hear(message).map(Some),
             None => Ok(None),
@@ -129,12 +156,18 @@ impl<'a> Link<'a> {
 
     /// What the receiver says next.
     pub(super) fn wait(&mut self) -> Result<FromReceiver, Stopped> {
+        if let Some(message) = self.ahead.pop_front() {
+            return Ok(message);
+        }
         let message = self.inbox.wait().map_err(|Gone| Stopped::Gone)?;
         self.hear(message)
     }
 
     fn hear(&mut self, message: FromReceiver) -> Result<FromReceiver, Stopped> {
         self.exchange.receiver_says(&message)?;
+        if let FromReceiver::Enough(Some(file)) = message {
+            self.enough = Some(file);
+        }
         Ok(message)
     }
 

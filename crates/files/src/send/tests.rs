@@ -1,5 +1,6 @@
 //! The sender against a receiver that keeps everything in memory.
 
+mod enough;
 mod mirror;
 mod rows;
 mod trees;

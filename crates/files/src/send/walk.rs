@@ -105,6 +105,16 @@ impl Walk {
         !self.ended
     }
 
+    /// Lists nothing more: leaves what is open, and says the end of the listing.
+    pub(super) fn end(&mut self, ends: &mut Ends<'_, '_>) -> Result<(), Stopped> {
+        while let Some(level) = self.levels.pop() {
+            ends.handles.forget(&level.place);
+            ends.link.say(&FromSender::Leave { complete: false })?;
+        }
+        self.ended = true;
+        ends.link.say(&FromSender::Listed)
+    }
+
     /// Lists the next thing, at most one file.
     pub(super) fn step(&mut self, ends: &mut Ends<'_, '_>) -> Result<(), Stopped> {
         let Some(level) = self.levels.last_mut() else {

@@ -33,6 +33,7 @@ mod kind {
     pub(super) const FAULT: u8 = 0x65;
     pub(super) const NOTE: u8 = 0x66;
     pub(super) const FINISHED: u8 = 0x67;
+    pub(super) const ENOUGH: u8 = 0x68;
 }
 
 /// The longest path in a message for people, in bytes; longer ones lose their beginning.
@@ -247,6 +248,11 @@ impl FromReceiver {
                 });
                 put_path(path, out);
             }),
+            FromReceiver::Enough(of) => put(kind::ENOUGH, out, |out| {
+                if let Some(file) = of {
+                    put_u32(*file, out);
+                }
+            }),
             FromReceiver::Finished(tally) => put(kind::FINISHED, out, |out| {
                 let Tally { stored, skipped, made, removed, failed, .. } = *tally;
                 let Tally { data, reused, resumed, compared, updated, .. } = *tally;
@@ -348,6 +354,7 @@ impl Speech for FromReceiver {
             kind::FAULT => (8, TROUBLE_MOST),
             kind::NOTE => (5, 5 + SHOWN_PATH),
             kind::FINISHED => (80, 80),
+            kind::ENOUGH => (0, 4),
             _ => return None,
         })
     }
@@ -380,6 +387,8 @@ impl Speech for FromReceiver {
             kind::FAULT => FromReceiver::Trouble { path: path(f)?, text: text(f)? },
             kind::NOTE => FromReceiver::Note { note: note(f)?, path: path(f)? },
             kind::FINISHED => FromReceiver::Finished(tally(f)?),
+            kind::ENOUGH if payload.is_empty() => FromReceiver::Enough(None),
+            kind::ENOUGH => FromReceiver::Enough(Some(f.u32()?)),
             _ => return Err(Flaw::Has("an unknown kind")),
         };
         whole(fields, message)

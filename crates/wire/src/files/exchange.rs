@@ -34,6 +34,8 @@ pub struct Exchange {
     /// What is held of files that are not settled.
     held: Held,
     content: Option<Content>,
+    /// The receiver wants no more contents.
+    enough: bool,
     finished: bool,
 }
 
@@ -75,6 +77,7 @@ impl Exchange {
             basis_open: false,
             held: Held::default(),
             content: None,
+            enough: false,
             finished: false,
         }
     }
@@ -94,6 +97,11 @@ impl Exchange {
     /// True where all is listed and settled: the receiver may say that it has finished.
     pub fn is_settled(&self) -> bool {
         self.listed && self.pending() == 0
+    }
+
+    /// True where the receiver has said that it wants no more contents at all.
+    pub fn has_enough(&self) -> bool {
+        self.enough
     }
 
     /// True where the receiver has said its last word.
@@ -212,6 +220,23 @@ impl Exchange {
                 }
                 self.held.settled_before(self.first_pending());
                 Ok(())
+            }
+            FromReceiver::Want(_) | FromReceiver::Resume(_) | FromReceiver::Enough(_)
+                if self.enough =>
+            {
+                receiver("that it wants more where it had enough")
+            }
+            FromReceiver::Enough(None) => {
+                self.enough = true;
+                Ok(())
+            }
+            FromReceiver::Enough(Some(file)) => {
+                // At the sender its content may have come to its end meanwhile.
+                let next = self.wanted.front().map(|wanted| wanted.file);
+                match *file < self.first_pending() || next == Some(*file) {
+                    true => Ok(()),
+                    false => receiver("enough of a file whose turn has not come"),
+                }
             }
             FromReceiver::Want(count) => {
                 let first = self.answerable(*count)?;

@@ -313,6 +313,9 @@ pub enum FromReceiver {
         /// To which file, from the name of its source.
         path: Vec<u8>,
     },
+    /// More of a content is of no use, as where a disk is full: that of the file with this number, or
+    /// with `None` those of all files that are not settled, and no more are to be listed.
+    Enough(Option<u32>),
     /// Everything is stored, and proved, or told as trouble. The last message.
     Finished(Tally),
 }

@@ -108,9 +108,32 @@ impl Both {
     }
 
     fn say_down(&mut self, call: u8, value: usize) {
-        let message = saying_down(call, value);
+        let message = self.saying_down(call, value);
         if tried(&mut self.receiver, |exchange| exchange.receiver_says(&message)) {
             self.downward.push_back(message);
+        }
+    }
+
+    fn saying_down(&self, call: u8, value: usize) -> FromReceiver {
+        match call {
+            17 => FromReceiver::Skip(value as u32),
+            18 => FromReceiver::Want(value as u32),
+            19 => {
+                let (marks, basis) = (vec![[0; 32]; value >> 1], value & 1 == 1);
+                FromReceiver::Resume(Resume { marks, basis })
+            }
+            20 => {
+                let chunks = vec![Chunk { length: 1 << 19, hash: [0; 16] }; value >> 1];
+                FromReceiver::Basis { last: value & 1 == 1, chunks }
+            }
+            21 if value == 7 => FromReceiver::Enough(None),
+            21 if value > 3 => {
+                let next = self.receiver.next_wanted().unwrap_or(0);
+                FromReceiver::Enough(Some((next + value as u32).saturating_sub(5)))
+            }
+            21 => FromReceiver::Trouble { path: Vec::new(), text: String::new() },
+            22 => FromReceiver::Note { note: Note::Removed, path: Vec::new() },
+            _ => FromReceiver::Finished(Tally::default()),
         }
     }
 
@@ -131,24 +154,6 @@ impl Both {
     fn settle(&mut self) {
         self.carry_up(usize::MAX);
         self.carry_down(usize::MAX);
-    }
-}
-
-fn saying_down(call: u8, value: usize) -> FromReceiver {
-    match call {
-        17 => FromReceiver::Skip(value as u32),
-        18 => FromReceiver::Want(value as u32),
-        19 => {
-            let (marks, basis) = (vec![[0; 32]; value >> 1], value & 1 == 1);
-            FromReceiver::Resume(Resume { marks, basis })
-        }
-        20 => {
-            let chunks = vec![Chunk { length: 1 << 19, hash: [0; 16] }; value >> 1];
-            FromReceiver::Basis { last: value & 1 == 1, chunks }
-        }
-        21 => FromReceiver::Trouble { path: Vec::new(), text: String::new() },
-        22 => FromReceiver::Note { note: Note::Removed, path: Vec::new() },
-        _ => FromReceiver::Finished(Tally::default()),
     }
 }
 

@@ -54,7 +54,7 @@ fn check_lengths<M: Speech + std::fmt::Debug>() -> usize {
 #[test]
 fn lengths() {
     assert_eq!(check_lengths::<FromSender>(), 15);
-    assert_eq!(check_lengths::<FromReceiver>(), 7);
+    assert_eq!(check_lengths::<FromReceiver>(), 8);
 }
 
 /// Fault 66, P-X3: the guilty side is named.

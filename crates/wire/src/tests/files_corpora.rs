@@ -111,7 +111,7 @@ pub(super) fn sender_seeds() -> Seeds {
 }
 
 pub(super) fn receiver_seeds() -> Seeds {
-    use FromReceiver::{Basis, Finished, Skip, Trouble, Want};
+    use FromReceiver::{Basis, Enough, Finished, Skip, Trouble, Want};
     let resume =
         |marks: usize, basis| FromReceiver::Resume(Resume { marks: vec![[3; 32]; marks], basis });
     let basis =
@@ -142,6 +142,10 @@ pub(super) fn receiver_seeds() -> Seeds {
             "seed-updates",
             seed(1, &[note(Note::Updated), note(Note::WouldUpdate), note(Note::WouldMake)]),
         ),
+        ("seed-enough", seed(3 | held, &[Want(1), Enough(Some(0)), Enough(None), Skip(2)])),
+        ("seed-enough-too-early", seed(3, &[Enough(Some(0))])),
+        ("seed-enough-and-more", seed(3, &[Enough(None), Skip(1), Want(1)])),
+        ("seed-enough-cut", [&[3][..], &frame(0x68, &[0, 0])].concat()),
         ("seed-finished-too-early", seed(0x11, &[Want(1), end])),
         ("seed-count-max", [&[3][..], &frame(0x63, &[0, 0xff, 0xff, 0xff, 0xff])].concat()),
         ("seed-length-max", [&[3, 0x63][..], &[0xff; 4]].concat()),

@@ -105,6 +105,8 @@ fn refused(exchange: &Exchange, word: impl Into<Word>, what: &str) {
     assert!(now == *exchange, "changed by what was refused");
 }
 
+mod enough;
+
 /// F1, P-X10: a listing: sources in their order, entries in directories that are open, an end.
 #[test]
 fn listing() {

@@ -123,6 +123,7 @@ fn receiver() -> impl Strategy<Value = FromReceiver> {
             let all = [Removed, WouldStore, WouldRemove, Updated, WouldUpdate, WouldMake];
             Note { note: all[note], path }
         }),
+        proptest::option::of(any::<u32>()).prop_map(Enough),
         (any::<[u64; 5]>(), any::<[u64; 5]>()).prop_map(
             |(
                 [stored, skipped, made, removed, failed],
