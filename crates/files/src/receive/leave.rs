@@ -7,11 +7,13 @@ use rustix::fs::{FileType, fstat, fsync};
 use sockeye_wire::files::{Meta, Name};
 
 use super::folder::{Folder, Id};
+use super::ignored::Kept;
 use super::meta::Unset;
 use super::remove::Failed;
 use super::words::cannot;
 use super::{Open, Receiver, is_temporary, remove};
 use crate::engine::Stopped;
+use crate::tree::Place;
 
 impl Receiver<'_> {
     /// The directory that is open has nothing more.
@@ -60,11 +62,27 @@ impl Receiver<'_> {
         });
         match listed {
             Ok(unlisted) => {
+                self.abandon_unlisted(id, &place);
                 let mut each = unlisted.into_iter();
                 each.try_for_each(|(name, below)| self.remove(id, &name, below))
             }
             Err(error) => self.trouble(id, None, cannot("it cannot be read", &error)),
         }
+    }
+
+    /// What interrupted transfers left of files that the source does not have goes, too: nothing will
+    /// resume it. What the patterns leave out may be another transfer's.
+    fn abandon_unlisted(&mut self, id: Id, place: &Place) {
+        if self.options.dry_run {
+            return;
+        }
+        let folder = self.folders.at(id);
+        let (source, ignored) = (folder.source, folder.ignored.clone());
+        let kept = Kept { filters: &self.filters, ignored, source };
+        let folders = &mut self.folders;
+        let is_gone = |of: &Name| !folders.has(id, of.as_bytes()) && !kept.keeps(place, of, false);
+        // As with all that is left over, what cannot be removed is no failure of a transfer.
+        let _ = self.handles.open(place).and_then(|handle| remove::abandon(&handle, is_gone));
     }
 
     fn remove(&mut self, id: Id, name: &Name, is_directory: bool) -> Result<(), Stopped> {

@@ -16,8 +16,8 @@ use super::ignored::Kept;
 use super::journal::Journal;
 use super::meta::{Rights, set_mode};
 use super::root::kind;
-use super::temporary::clear;
 use super::temporary::name::{is_of_us, journal};
+use super::temporary::{clear, is_private};
 use super::words::{DESTINATION_HERE, DIRECTORY_HERE, cannot, plain};
 use crate::identity::identity;
 use crate::tree::{Handles, Place};
@@ -303,7 +303,9 @@ fn stale(directory: &OwnedFd, name: &str) {
         return;
     }
     let young = exists(&journal(name)).is_ok_and(|stat| is_young(stat.st_mtime));
-    if young && Journal::name(directory, name).is_some() {
+    // One that has its mode already, as it was whole, is not gone on with.
+    let private = exists(name).is_ok_and(|stat| is_private(&stat));
+    if young && private && Journal::name(directory, name).is_some() {
         return;
     }
     clear(directory, name.as_bytes());
@@ -324,6 +326,20 @@ pub(super) fn left(directory: &OwnedFd) -> io::Result<Vec<String>> {
         }
     })?;
     Ok(left)
+}
+
+/// Removes what interrupted transfers of ours left of files that are gone.
+pub(super) fn abandon(
+    directory: &OwnedFd,
+    mut is_gone: impl FnMut(&Name) -> bool,
+) -> io::Result<()> {
+    for name in left(directory)?.iter().filter(|name| !name.ends_with('~')) {
+        // What has no journal goes with all else that cannot be resumed.
+        if Journal::name(directory, name).is_some_and(|of| is_gone(&of)) {
+            clear(directory, name.as_bytes());
+        }
+    }
+    Ok(())
 }
 
 /// Removes what interrupted transfers of ours left in a directory.

@@ -71,7 +71,13 @@ impl Temporary {
         let mut best: Option<(Temporary, Vec<Hash>)> = None;
         let is_file = |name: &&String| name::is_for(name.as_bytes(), of) && !name.ends_with('~');
         for name in left.iter().filter(is_file) {
-            let Some(file) = open_private(directory, name) else { continue };
+            let Some(file) = open_private(directory, name) else {
+                // One that was whole and had its mode already, say, when its transfer was killed.
+                if !Journal::is_of_another(directory, name, of) {
+                    clear(directory, name.as_bytes());
+                }
+                continue;
+            };
             let found = Journal::open(directory, name, &file, of, version);
             let (journal, marks) = match found {
                 Some((journal, marks)) => (Some(journal), marks),

@@ -106,6 +106,12 @@ fn what_is_left_of_another_version_goes() {
     assert_eq!(names(top.path()), ["f"]);
 }
 
+/// As a transfer leaves it.
+fn private(path: &Path, content: &[u8]) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// A temporary name of another user.
 fn theirs() -> String {
     let user = rustix::process::geteuid().as_raw() + 1;
@@ -126,13 +132,14 @@ fn litter_is_swept() {
         fs::write(d.join(name), "").unwrap();
     }
     let version = Version { size: 2 * MIB as u64, mtime: THEN };
-    let private = |path: std::path::PathBuf, content: &[u8]| {
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    };
-    private(d.join(journal(&kept)), &header(&name("y"), version));
+    private(&d.join(&kept), b"");
+    private(&d.join(journal(&kept)), &header(&name("y"), version));
     // Of another layout.
-    private(d.join(journal(&old)), &[b"sockeye1", &[0; HEADER][..]].concat());
+    private(&d.join(journal(&old)), &[b"sockeye1", &[0; HEADER][..]].concat());
+    // It was whole, and had its mode already.
+    let dressed = new("u");
+    fs::write(d.join(&dressed), "").unwrap();
+    private(&d.join(journal(&dressed)), &header(&name("u"), version));
     let held = new("w");
     // Another user's, and one that only looks similar.
     let theirs = theirs();
@@ -146,6 +153,40 @@ fn litter_is_swept() {
     let mut expected = vec![held, kept.clone(), journal(&kept), theirs, similar];
     expected.sort();
     assert_eq!(names(&d), expected);
+}
+
+/// F1, F3: with `--delete` what is left of a file that the source does not have goes; what is left of one
+/// that it has, or that patterns leave out, stays, as all does where the source was not read to its end.
+#[test]
+fn what_is_left_of_deleted_files_goes() {
+    let version = Version { size: 2 * MIB as u64, mtime: THEN };
+    for (delete, complete) in [(true, true), (true, false), (false, true)] {
+        let top = tempfile::tempdir().unwrap();
+        let d = top.path().join("d");
+        fs::create_dir(&d).unwrap();
+        fs::write(d.join("here"), "").unwrap();
+        let [gone, here, kept] = ["gone", "here", "kept"].map(|text| {
+            let partial = new(&name(text)).unwrap();
+            private(&d.join(&partial), b"part");
+            private(&d.join(journal(&partial)), &header(&name(text), version));
+            partial
+        });
+        let options = Options { delete, ..Options::default() };
+        let filters = vec![sockeye_wire::files::Filter { include: false, pattern: "kept".into() }];
+        let transfer = Transfer { filters, ..with(options) };
+        let mut listed = file("here", 0);
+        listed.meta.mtime = super::super::meta::mtime(&rustix::fs::stat(d.join("here")).unwrap());
+        let leave = FromSender::Leave { complete };
+        let words = vec![root(dir("d")), FromSender::Entry(listed), leave, FromSender::Listed];
+        let came = into(top.path(), &transfer, words);
+        assert_eq!(came.tally().skipped, 1);
+        let mut expected = vec!["here".to_owned()];
+        for partial in [here, kept].into_iter().chain((!(delete && complete)).then_some(gone)) {
+            expected.extend([journal(&partial), partial]);
+        }
+        expected.sort();
+        assert_eq!(names(&d), expected, "{delete} {complete}");
+    }
 }
 
 /// F2: a file that changed while it was read comes again, and is given up the second time.
