@@ -10,5 +10,6 @@ mod peers;
 mod race;
 mod roots;
 mod server;
+mod steps;
 mod storage;
 mod trickle;

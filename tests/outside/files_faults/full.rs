@@ -34,9 +34,11 @@ fn many_files() {
         }
     }
     for (words, at, source) in [
-        (["sync", "src", ":disk/dst", "--json"], site.there("disk"), site.here("src")),
-        (["sync", ":src", "disk/dst", "--json"], site.here("disk"), site.there("src")),
+        (["sync", "src", ":disk/dst", "--json", "--streams=1"], site.there("disk"), "here"),
+        (["sync", ":src", "disk/dst", "--json", "--streams=1"], site.here("disk"), "there"),
+        (["sync", "src", ":disks/dst", "--json", "--streams=3"], site.there("disks"), "here"),
     ] {
+        let source = if source == "here" { site.here("src") } else { site.there("src") };
         let mount = Mount::small(at, "1m");
         let output = site.run(&words);
         assert_eq!(output.code, Some(1), "{output:?}");

@@ -87,7 +87,7 @@ fn read_only() {
 }
 
 /// Runs a client under strace, which lets these calls of it fail.
-fn injected(site: &Site, words: &[&str], filter: &[&str], inject: &str) -> Output {
+pub(super) fn injected(site: &Site, words: &[&str], filter: &[&str], inject: &str) -> Output {
     let client = site.command(words);
     let mut traced = site.host.home.other("strace");
     traced.args(["-f", "-o", "/dev/null"]).args(filter);
@@ -279,7 +279,7 @@ fn rivals() {
 }
 
 /// A user of the machine who copies through a server of its own.
-struct User {
+pub(super) struct User {
     id: String,
     program: PathBuf,
     home: PathBuf,
@@ -288,7 +288,7 @@ struct User {
 }
 
 impl User {
-    fn start(id: u32, program: &Path, top: &Path) -> User {
+    pub(super) fn start(id: u32, program: &Path, top: &Path) -> User {
         let home = top.join(id.to_string());
         fs::create_dir(&home).unwrap();
         std::os::unix::fs::chown(&home, Some(id), Some(id)).unwrap();
@@ -309,7 +309,7 @@ impl User {
         command
     }
 
-    fn copies(&self, content: &[u8], to: &Path, limit: &str) -> Running {
+    pub(super) fn copies(&self, content: &[u8], to: &Path, limit: &str) -> Running {
         put(self.home.join("from"), content);
         let to = format!(":{}", to.display());
         Running::start(self.command(&["cp", "from", &to, "--via", &self.socket, "--limit", limit]))
