@@ -52,6 +52,27 @@ fn refused() {
     }
 }
 
+/// F1: options may stand before, between and behind the words.
+#[test]
+fn options_anywhere() {
+    let site = Site::new();
+    put(site.here("a"), "a");
+    put(site.here("b"), "b");
+    std::fs::create_dir(site.there("in")).unwrap();
+    for (words, names) in [
+        (&["cp", "a", "b", "--via", &site.host.unix, ":in/"][..], ["a", "b"]),
+        (&["cp", "a", "-v", "--via", &site.host.unix, "b", "--limit", "1M", ":in"], ["a", "b"]),
+        (&["cp", "--via", &site.host.unix, "a", "b", ":in/"], ["a", "b"]),
+    ] {
+        let output = run_command(site.bare(words), b"");
+        assert_eq!(output.code, Some(0), "{words:?}: {output:?}");
+        for name in names {
+            assert_eq!(crate::harness::files::text_of(site.there("in").join(name)), name);
+            std::fs::remove_file(site.there("in").join(name)).unwrap();
+        }
+    }
+}
+
 /// Q5: the help of both has examples.
 #[test]
 fn help() {

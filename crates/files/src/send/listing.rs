@@ -57,7 +57,7 @@ impl Listing {
                 self.grouped(stat, |group| Node::Symlink { target, group })
             }
             FileType::Fifo if self.archive => self.grouped(stat, |group| Node::Fifo { group }),
-            FileType::Fifo => return Err(no_copy("a named pipe; --archive copies those")),
+            FileType::Fifo => return Err(PIPE.into()),
             FileType::Socket => return Err(no_copy("a socket")),
             FileType::BlockDevice | FileType::CharacterDevice => return Err(no_copy("a device")),
             _ => return Err(no_copy("of an unknown kind")),
@@ -170,6 +170,8 @@ fn attributes_of(file: &OwnedFd) -> Result<Xattrs, Errno> {
     }
     Ok(found)
 }
+
+const PIPE: &str = "is a named pipe, and is not copied without --archive. Use that, or exclude it.";
 
 fn no_copy(what: &str) -> String {
     format!("is {what}, and is not copied. Exclude it, or copy it by other means.")

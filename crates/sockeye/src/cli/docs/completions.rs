@@ -35,7 +35,7 @@ fn offer(value_name: &str) -> Offer {
         "MODEL" => Offer::Words(&["iterative", "thread", "process", "event"]),
         "HOW" => Offer::Words(&["queue", "refuse", "reset"]),
         "on|off" => Offer::Words(&["on", "off"]),
-        "FILE" | "SRC" | "KEY|FILE|-" => Offer::Of(ValueHint::FilePath),
+        "FILE" | "SRC" | "SRC… DST" | "KEY|FILE|-" => Offer::Of(ValueHint::FilePath),
         "DST" => Offer::Of(ValueHint::AnyPath),
         "DIR" => Offer::Of(ValueHint::DirPath),
         "HOST" | "HOST[:PORT]" => Offer::Of(ValueHint::Hostname),

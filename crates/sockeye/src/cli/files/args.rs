@@ -118,14 +118,11 @@ struct MoveArgs {
 #[derive(Debug, Args)]
 #[command(after_help = CP_EXAMPLES)]
 pub(crate) struct CpArgs {
-    /// What is copied: HOST:PATH, a path of this machine, or - for standard input.
-    #[arg(value_name = "SRC", required = true, num_args = 1..)]
-    sources: Vec<OsString>,
-
-    /// Where to: HOST:PATH, a path of this machine, or - for standard output. One side is another
-    /// machine.
-    #[arg(value_name = "DST")]
-    destination: OsString,
+    /// What is copied, and behind it where to: HOST:PATH, a path of this machine, or - for standard
+    /// input or output. One side is another machine.
+    // One argument, not two: options may stand between the words.
+    #[arg(value_name = "SRC… DST", required = true, num_args = 1..)]
+    places: Vec<OsString>,
 
     #[command(flatten)]
     how: Ordered,
@@ -256,8 +253,10 @@ impl CpArgs {
     /// # Errors
     /// What contradicts itself or is no value, in one sentence.
     pub(crate) fn resolve(self, config: FilesConfig) -> Result<FilesSettings, String> {
-        let places: Vec<Place> = self.sources.iter().map(|word| Place::read(word)).collect();
-        let destination = Place::read(&self.destination);
+        let mut places: Vec<Place> = self.places.iter().map(|word| Place::read(word)).collect();
+        let destination = places.pop().filter(|_| !places.is_empty());
+        let destination = destination
+            .ok_or("SRC and DST are two: write what is copied, and behind it where to")?;
         let into = match &destination {
             Place::Local(path) | Place::Remote { path, .. } => {
                 places.len() > 1 || path.ends_with(b"/")

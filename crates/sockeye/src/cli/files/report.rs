@@ -53,8 +53,10 @@ struct Shared {
 }
 
 impl Report {
-    pub(super) fn new(show: Show, dry_run: bool) -> Report {
-        let visible = matches!(show, Show::Usual | Show::Verbose) && io::stderr().is_terminal();
+    /// `piped`: standard output carries the file, and whoever reads it writes to the terminal.
+    pub(super) fn new(show: Show, dry_run: bool, piped: bool) -> Report {
+        let wanted = matches!(show, Show::Usual | Show::Verbose) && !piped;
+        let visible = wanted && io::stderr().is_terminal();
         let target =
             if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -193,7 +195,8 @@ impl Observer for Report {
             Happening::Skipped { bytes } => self.moved(bytes),
             Happening::Stored { path, bytes } => {
                 let files = add(&self.shared.files, 1);
-                self.shared.bar.set_message(format!("{files} files"));
+                let files = format!("{files} file{}", if files == 1 { "" } else { "s" });
+                self.shared.bar.set_message(files);
                 self.file("stored", path, Some(bytes));
             }
             // What it finishes is what they have made or changed.
@@ -236,7 +239,7 @@ mod tests {
     /// again makes the whole longer.
     #[test]
     fn progress_of_several() {
-        let report = Report::new(Show::Quiet, false);
+        let report = Report::new(Show::Quiet, false, false);
         let told = |turn: &Report, happenings: &[Happening<'_>]| {
             for happening in happenings {
                 turn.clone().tell(happening.clone());

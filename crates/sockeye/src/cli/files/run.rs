@@ -20,7 +20,8 @@ use crate::cli::usage::Failure;
 
 /// Moves what the settings say.
 pub(crate) fn run(mut settings: FilesSettings) -> Result<(), Failure> {
-    let report = Report::new(settings.show, settings.options.dry_run);
+    let piped = settings.destination == Place::Standard;
+    let report = Report::new(settings.show, settings.options.dry_run, piped);
     match event_loop::run(all(&mut settings, &report))? {
         Ok(tally) => {
             report.finish(&tally, settings.streams);
