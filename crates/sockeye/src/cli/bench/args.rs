@@ -14,7 +14,7 @@ use crate::cli::values;
 
 const EXAMPLES: &str = "\
 Examples:
-  sockeye bench 9000                         50 connections to 127.0.0.1:9000 for 10 s, closed loop
+  sockeye bench 9000                         50 connections to 127.0.0.1:9000 for 5 s, closed loop
   sockeye bench 9000 --rate 50000            open loop: 50,000 requests a second, whatever it does
   sockeye bench HOST:9000 --connections 1000 --depth 16 --size 4K
   sockeye bench 9000 --churn                 connect, ask, close, again
@@ -258,4 +258,19 @@ pub(crate) struct BenchConfig {
     pub(super) models: Option<Vec<String>>,
     pub(super) rounds: Option<usize>,
     pub(super) idle: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_limits as limits;
+
+    use super::*;
+
+    /// B1: the help's first example says how long a run takes without `--duration`.
+    #[test]
+    fn example_says_the_default() {
+        let (connections, time) = (limits::LOAD_CONNECTIONS, limits::LOAD_DURATION.as_secs());
+        let said = format!("{connections} connections to 127.0.0.1:9000 for {time} s, closed loop");
+        assert!(EXAMPLES.contains(&said), "{said:?} is not in the examples");
+    }
 }
