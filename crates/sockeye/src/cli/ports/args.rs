@@ -18,7 +18,8 @@ Examples:
   sockeye ports --tune            the kernel's settings: what each does, and which need a thought
 
 A number is a port where a socket has it on either end, and else a process. Owners of other users'
-sockets are visible to root alone. TIME-WAIT is summed up unless a port or that state is named.
+sockets are visible to root alone. TIME-WAIT is summed up: of a named port or process a few are shown,
+and all with --state time-wait. --json shows all always.
 
 Nothing is touched, and no privileges are needed: the kernel's own tables are read (sock_diag).
 

@@ -32,7 +32,7 @@ pub(crate) fn run(settings: &PortsSettings) -> Result<(), Failure> {
         json::lines(&seen)
     } else {
         let screen = Screen::of_stdout();
-        Table::of(&seen, settings.verbose).text(&seen, &screen)
+        Table::of(&seen, &settings.wanted, settings.verbose).text(&seen, &screen)
     };
     match nothing(&seen, settings) {
         Some(failure) if !settings.json => Err(failure),

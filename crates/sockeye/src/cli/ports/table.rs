@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use sockeye_limits as limits;
+use sockeye_load::draw::units::whole;
 use sockeye_observe::counters::Counters;
-use sockeye_observe::snapshot::Snapshot;
+use sockeye_observe::snapshot::{Snapshot, Wanted};
 use sockeye_observe::sockets::State;
 
 use super::details::{Detail, span};
@@ -15,17 +17,23 @@ use super::row::{self, Mark, Row, wrap};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     pub(super) rows: Vec<Row>,
+    /// So many of those in TIME-WAIT are shown.
+    waits_shown: usize,
 }
 
 impl Table {
-    /// TIME-WAIT has no rows unless a port, a process or that state alone was asked for.
-    pub(super) fn of(seen: &Snapshot, verbose: bool) -> Table {
+    /// TIME-WAIT has all its rows where that state was asked for, a few where a port or a process was
+    /// or there is nothing else, and else none.
+    pub(super) fn of(seen: &Snapshot, wanted: &Wanted, verbose: bool) -> Table {
         let only = seen.sockets.iter().all(|found| found.socket.state == State::TimeWait);
-        let summed = seen.subject.is_none() && !only;
+        let named = wanted.states.contains(&State::TimeWait);
+        let summed = seen.subject.is_none() && !only && !named;
+        let waits_shown = if named { usize::MAX } else { limits::WAITS_SHOWN };
         let shown = seen.sockets.iter();
         let shown = shown.filter(|found| !summed || found.socket.state != State::TimeWait);
         let inet = shown.map(|found| row::inet(found, verbose));
-        Table { rows: inet.chain(seen.unix.iter().map(row::unix)).collect() }
+        let rows = inet.chain(seen.unix.iter().map(row::unix)).collect();
+        Table { rows, waits_shown }
     }
 
     /// Marks what differs from an older table, and puts in what is gone.
@@ -55,15 +63,27 @@ impl Table {
         }
     }
 
+    /// The rows that are shown, and how many in TIME-WAIT are not.
+    fn split(&self) -> (Vec<&Row>, u64) {
+        let mut waits = 0;
+        let (shown, left_out): (Vec<&Row>, Vec<&Row>) = self.rows.iter().partition(|row| {
+            let waiting = row.state == State::TimeWait.name();
+            waits += usize::from(waiting);
+            !waiting || waits <= self.waits_shown
+        });
+        (shown, left_out.iter().filter(|row| row.mark != Mark::Gone).count() as u64)
+    }
+
     /// All of it as lines for that screen, none wider.
     pub(super) fn text(&self, seen: &Snapshot, screen: &Screen) -> String {
-        let ends: Vec<String> = self.rows.iter().map(Row::ends).collect();
+        let (shown, left_out) = self.split();
+        let ends: Vec<String> = shown.iter().map(|row| row.ends()).collect();
         // What is much wider than the rest gets its owner on a line of its own.
         let room = screen.width.saturating_sub(34);
         let column = ends.iter().map(|text| width(text)).filter(|n| *n <= room).max().unwrap_or(0);
         let mut text = String::new();
         let mut state = "";
-        for (row, ends) in self.rows.iter().zip(&ends) {
+        for (at, (row, ends)) in shown.iter().zip(&ends).enumerate() {
             if row.state != state {
                 state = row.state;
                 let count =
@@ -71,6 +91,11 @@ impl Table {
                 let _ = writeln!(text, "{}  {count}", screen.ink(Ink::Heading, state));
             }
             row.write(&mut text, ends, column, screen);
+            let ends_here = shown.get(at + 1).is_none_or(|next| next.state != state);
+            if left_out > 0 && ends_here && state == State::TimeWait.name() {
+                let line = format!("… and {} more; --state time-wait shows all", whole(left_out));
+                wrap(&mut text, &[(Ink::Faint, line)], 2, screen);
+            }
         }
         for (ink, line) in sums(seen) {
             wrap(&mut text, &[(ink, line)], 0, screen);
@@ -118,7 +143,7 @@ mod tests {
     use std::time::Duration;
 
     use sockeye_observe::owners::Owner;
-    use sockeye_observe::snapshot::{Owned, TimeWaits};
+    use sockeye_observe::snapshot::{Owned, Subject, TimeWaits};
     use sockeye_observe::sockets::{
         Protocol, Socket, Timer, TimerKind, UnixKind, UnixSocket, UnixState,
     };
@@ -156,8 +181,18 @@ mod tests {
         }
     }
 
+    fn wanted(states: &[State]) -> Wanted {
+        Wanted {
+            protocols: Protocol::ALL.to_vec(),
+            unix: false,
+            listening: false,
+            states: states.to_vec(),
+            target: None,
+        }
+    }
+
     fn text(seen: &Snapshot) -> String {
-        Table::of(seen, false).text(seen, &SCREEN)
+        Table::of(seen, &wanted(&[]), false).text(seen, &SCREEN)
     }
 
     /// O3: a socket is a line; what holds it up is a second; a heading says the state and how many.
@@ -228,6 +263,35 @@ ESTABLISHED  1
         assert!(!text(&seen(vec![other, waiting])).contains("51234"));
     }
 
+    /// O3: of many in TIME-WAIT at a named port a few are shown and the others counted, those that are
+    /// gone not among them; all are where that state is asked for.
+    #[test]
+    fn many_in_time_wait() {
+        let at = |count: u16| {
+            let peers = (0..count).map(|n| format!("127.0.0.1:{}", 50_000 + n));
+            let waiting = peers.map(|p| socket("127.0.0.1:9000", Some(&p), State::TimeWait));
+            let listener = socket("127.0.0.1:9000", None, State::Listen);
+            let mut seen = seen(std::iter::once(listener).chain(waiting).collect());
+            seen.subject = Some(Subject::Port(9000));
+            seen
+        };
+        let rows = |text: &str| text.matches("  tcp").count();
+        let more = "  … and 22 more; --state time-wait shows all\n";
+        let many = text(&at(30));
+        assert!(many.contains("TIME-WAIT  30\n") && many.contains(more), "{many}");
+        assert_eq!(rows(&many), 1 + limits::WAITS_SHOWN, "{many}");
+        let few = text(&at(8));
+        assert!(rows(&few) == 9 && !few.contains("more"), "{few}");
+        let asked = wanted(&[State::TimeWait, State::Listen]);
+        let all = Table::of(&at(30), &asked, false).text(&at(30), &SCREEN);
+        assert!(rows(&all) == 31 && !all.contains("more"), "{all}");
+
+        let mut later = Table::of(&at(30), &wanted(&[]), false);
+        later.mark(&Table::of(&at(40), &wanted(&[]), false));
+        let later = later.text(&at(30), &SCREEN);
+        assert!(later.contains("TIME-WAIT  30\n") && later.contains(more), "{later}");
+    }
+
     /// O3: what is new, changed or gone since the last look is marked; what is gone only once.
     #[test]
     fn marks() {
@@ -238,7 +302,7 @@ ESTABLISHED  1
                 found.socket.receive_queue = *queue;
                 found
             });
-            Table::of(&seen(sockets.collect()), false)
+            Table::of(&seen(sockets.collect()), &wanted(&[]), false)
         };
         let marks = |table: &Table| -> Vec<Mark> { table.rows.iter().map(|r| r.mark).collect() };
         let first = of(&[(1, 0), (2, 0), (3, 0)]);

@@ -28,7 +28,7 @@ pub(super) fn run(settings: &PortsSettings) -> Result<(), Failure> {
         let next = Instant::now() + limits::WATCH_TIME;
         let seen = look(settings)?;
         let screen = Screen::of_stdout();
-        let mut table = Table::of(&seen, settings.verbose);
+        let mut table = Table::of(&seen, &settings.wanted, settings.verbose);
         if let Some(older) = &older {
             table.mark(older);
         }
