@@ -29,7 +29,7 @@ pub const QUIT: &str = "q";
 /// How lines are sent and answers shown.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
-    /// Lines end with `\r\n` (`--crlf`).
+    /// Lines end with `\r\n` (`--crlf`), and blank ones are sent as well.
     pub crlf: bool,
     /// Lines are sent without their newline, and received datagrams are shown with one
     /// (`--lines`).
@@ -49,7 +49,7 @@ impl Style {
 
 /// Asks for lines, sends each and shows the answer before it asks again.
 ///
-/// A blank line is not sent. `q` or the end of the input ends the conversation: our FIN is sent,
+/// A blank line is not sent, but with [`Style::crlf`] it is: it ends a header. `q` or the end of the input ends the conversation: our FIN is sent,
 /// and what the peer still says at once is shown. Where the peer ends first, that is told.
 ///
 /// # Errors
@@ -127,7 +127,7 @@ impl Prompt<'_> {
                 Typed::Failed(what) => return Err(Error::Terminal(what)),
             };
             match text.trim() {
-                "" => continue,
+                "" if !self.style.crlf => continue,
                 QUIT => return self.leave().await,
                 _ if text.len() > limits::LINE_MAX => {
                     return Err(Error::LineTooLong(limits::LINE_MAX));

@@ -114,6 +114,34 @@ fn lines_and_answers() {
     assert_eq!(server.join().unwrap(), ("second\n".into(), String::new()));
 }
 
+/// C1, C3: with `--crlf` an empty line is sent, so that an HTTP request can be typed.
+#[test]
+fn empty_line_ends_a_header() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect = tcp(&listener);
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        let mut request = String::new();
+        while !request.ends_with("\r\n\r\n") && lines.read_line(&mut request).unwrap() > 0 {}
+        stream.write_all(b"HTTP/1.0 204 No Content\r\n\r\n").unwrap();
+        request
+    });
+    let style = Style { crlf: true, lines: false };
+    let (result, told) = converse(connect, style, Show::AsIs, |person| {
+        person.until_asked();
+        person.types("GET / HTTP/1.0");
+        person.until_asked();
+        person.types("");
+        // Where the empty line is not sent this ends the wait, and the request shows it.
+        person.types("q");
+        person.rest();
+    });
+    result.unwrap();
+    assert_eq!(server.join().unwrap(), "GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(told, ["the peer ended the conversation"]);
+}
+
 /// C1: what comes while the prompt stands is shown; the peer's end is told and is no failure;
 /// Ctrl-C drops the line only.
 #[test]

@@ -24,8 +24,8 @@ Examples:
   sockeye connect --replay talk.ndjson 9000  … and hold it again, with its timing
 
 On a terminal each line is sent with a newline, and the answer is shown before the next prompt
-(>>: ). Blank lines are not sent. q or Ctrl-D ends, Ctrl-C drops the line. Control characters in
-what the peer sends are shown escaped.
+(>>: ). Blank lines are not sent, but with --crlf they are: one ends a header, as of an HTTP request.
+q or Ctrl-D ends, Ctrl-C drops the line. Control characters in what the peer sends are shown escaped.
 
 In a pipe bytes go both ways at once. The end of standard input ends our direction (FIN), and
 reading goes on until the peer's end. Exit status 0 says that both directions ended cleanly; 1 that
@@ -76,7 +76,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long, env = "SOCKEYE_RETRY", value_name = "N")]
     pub(crate) retry: Option<u32>,
 
-    /// Send each lone newline as \r\n.
+    /// Send each lone newline as \r\n; at the prompt send blank lines as well.
     #[arg(long, env = "SOCKEYE_CRLF", value_name = "on|off", num_args = 0..=1,
         require_equals = true, default_missing_value = "on", value_parser = units::switch)]
     pub(crate) crlf: Option<bool>,
