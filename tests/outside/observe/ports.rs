@@ -213,6 +213,33 @@ fn row_28_datagrams_dropped() {
     });
 }
 
+/// O3: many in TIME-WAIT at a named port are counted, not listed, but where they are asked for and in
+/// --json; that nothing is in a state is said, and TIME-WAIT not summed up then.
+#[test]
+fn many_in_time_wait() {
+    in_namespace("observe::ports::many_in_time_wait", &[], || {
+        let (listener, at) = plain_listener("127.0.0.1:9000", true, 5);
+        for _ in 0..12 {
+            closed_by_server(&listener, at);
+        }
+        let table = |words: &[&str]| run(&[&["ports"], words].concat(), b"").stdout_text();
+        let rows = |text: &str| text.lines().filter(|line| line.starts_with("  tcp")).count();
+        let few = table(&["9000"]);
+        assert!(rows(&few) == 1 + 8 && few.contains("TIME-WAIT  12\n"), "{few}");
+        assert!(few.contains("… and 4 more; --state time-wait shows all"), "{few}");
+        let all = table(&["9000", "--state", "time-wait"]);
+        assert!(rows(&all) == 12 && !all.contains("more"), "{all}");
+        let json = ports(&["9000"]);
+        assert_eq!(json.iter().filter(|object| object["state"] == "TIME-WAIT").count(), 12);
+        let none = table(&["--state", "close-wait"]);
+        assert!(none.starts_with("no socket is in CLOSE-WAIT\n"), "{none}");
+        assert!(!none.contains("TIME-WAIT"), "{none}");
+        let refused = run(&["ports", "9000", "--state", "close-wait"], b"");
+        let line = refused.assert_one_line(1);
+        assert!(line.contains("no socket of that kind has port 9000"), "{line}");
+    });
+}
+
 /// O3: who else's socket it is cannot be seen without root, and is said.
 #[test]
 fn without_root() {

@@ -3,6 +3,7 @@
 mod args;
 mod details;
 mod json;
+mod nothing;
 mod paint;
 mod row;
 mod table;
@@ -10,7 +11,7 @@ mod tune;
 mod watch;
 
 use anyhow::anyhow;
-use sockeye_observe::snapshot::{Snapshot, Subject, Target};
+use sockeye_observe::snapshot::Snapshot;
 
 use crate::cli::docs::write_out;
 use crate::cli::usage::Failure;
@@ -34,7 +35,7 @@ pub(crate) fn run(settings: &PortsSettings) -> Result<(), Failure> {
         let screen = Screen::of_stdout();
         Table::of(&seen, &settings.wanted, settings.verbose).text(&seen, &screen)
     };
-    match nothing(&seen, settings) {
+    match nothing::failure(&seen, &settings.wanted) {
         Some(failure) if !settings.json => Err(failure),
         Some(failure) => write_out(text.as_bytes()).and(Err(failure)),
         None => write_out(text.as_bytes()),
@@ -48,26 +49,4 @@ fn look(settings: &PortsSettings) -> Result<Snapshot, Failure> {
              (netlink sockets, the module inet_diag)."
         ))
     })
-}
-
-/// Says that what was named has no socket.
-fn nothing(seen: &Snapshot, settings: &PortsSettings) -> Option<Failure> {
-    let empty = seen.sockets.is_empty() && seen.unix.is_empty() && seen.time_waits.count == 0;
-    if !empty {
-        return None;
-    }
-    let hidden =
-        if seen.owners_hidden { "; the processes of others are visible to root alone" } else { "" };
-    let filtered = settings.wanted.listening || !settings.wanted.states.is_empty();
-    let such = if filtered { " of that kind" } else { "" };
-    let text = match (seen.subject?, settings.wanted.target?) {
-        (Subject::Port(port), _) => format!("no socket{such} has port {port}"),
-        (Subject::Pid(pid), Target::Number(_)) => {
-            format!("no socket{such} has port {pid}, and no process {pid} has sockets{hidden}")
-        }
-        (Subject::Pid(pid), Target::Pid(_)) => {
-            format!("process {pid} has no socket{such}{hidden}")
-        }
-    };
-    Some(Failure::Failed(anyhow!("{text}. `sockeye ports` without a number shows all there are.")))
 }

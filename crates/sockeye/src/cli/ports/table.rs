@@ -6,10 +6,11 @@ use std::fmt::Write;
 use sockeye_limits as limits;
 use sockeye_load::draw::units::whole;
 use sockeye_observe::counters::Counters;
-use sockeye_observe::snapshot::{Snapshot, Wanted};
+use sockeye_observe::snapshot::{Snapshot, TimeWaits, Wanted};
 use sockeye_observe::sockets::State;
 
 use super::details::{Detail, span};
+use super::nothing::{self, empty};
 use super::paint::{Ink, Screen, width};
 use super::row::{self, Mark, Row, wrap};
 
@@ -19,6 +20,10 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
     /// So many of those in TIME-WAIT are shown.
     waits_shown: usize,
+    /// What is in TIME-WAIT is summed up at the end.
+    waits_summed: bool,
+    /// Says that there is no such socket.
+    nothing: Option<String>,
 }
 
 impl Table {
@@ -33,7 +38,12 @@ impl Table {
         let shown = shown.filter(|found| !summed || found.socket.state != State::TimeWait);
         let inet = shown.map(|found| row::inet(found, verbose));
         let rows = inet.chain(seen.unix.iter().map(row::unix)).collect();
-        Table { rows, waits_shown }
+        Table {
+            rows,
+            waits_shown,
+            waits_summed: named || wanted.states.is_empty(),
+            nothing: empty(seen).then(|| nothing::line(seen.subject, wanted)),
+        }
     }
 
     /// Marks what differs from an older table, and puts in what is gone.
@@ -97,32 +107,36 @@ impl Table {
                 wrap(&mut text, &[(Ink::Faint, line)], 2, screen);
             }
         }
-        for (ink, line) in sums(seen) {
+        let nothing = self.nothing.iter().map(|line| (Ink::Plain, line.clone()));
+        for (ink, line) in nothing.chain(self.sums(seen)) {
             wrap(&mut text, &[(ink, line)], 0, screen);
         }
         text
     }
+
+    /// The lines at the end: what is in TIME-WAIT, what was dropped, what is not visible.
+    fn sums(&self, seen: &Snapshot) -> Vec<Detail> {
+        let mut lines = Vec::new();
+        if self.waits_summed && seen.time_waits.count > 0 {
+            lines.push(summed(&seen.time_waits));
+        }
+        lines.extend(counted(&seen.counters));
+        if seen.misses_owners() {
+            let line = "uid N: a socket of another user, its process not visible without root";
+            lines.push((Ink::Faint, line.into()));
+        }
+        lines
+    }
 }
 
-/// The lines at the end: what is in TIME-WAIT, what was dropped, what is not visible.
-fn sums(seen: &Snapshot) -> Vec<Detail> {
-    let mut lines = Vec::new();
-    let waits = &seen.time_waits;
-    if waits.count > 0 {
-        let held = waits.held.iter().take(4).map(|(port, n)| format!("{n} hold port {port}"));
-        let towards = waits.towards.iter().take(4);
-        let towards = towards.map(|(peer, n)| format!("{n} of clients towards {peer}"));
-        let all: Vec<String> = held.chain(towards).collect();
-        let over = span(waits.longest);
-        let line = format!("TIME-WAIT: {} in all, {}; over in {over}", waits.count, all.join(", "));
-        lines.push((Ink::Plain, line));
-    }
-    lines.extend(counted(&seen.counters));
-    if seen.misses_owners() {
-        let line = "uid N: a socket of another user, its process not visible without root";
-        lines.push((Ink::Faint, line.into()));
-    }
-    lines
+fn summed(waits: &TimeWaits) -> Detail {
+    let held = waits.held.iter().take(4).map(|(port, n)| format!("{n} hold port {port}"));
+    let towards = waits.towards.iter().take(4);
+    let towards = towards.map(|(peer, n)| format!("{n} of clients towards {peer}"));
+    let all: Vec<String> = held.chain(towards).collect();
+    let over = span(waits.longest);
+    let line = format!("TIME-WAIT: {} in all, {}; over in {over}", waits.count, all.join(", "));
+    (Ink::Plain, line)
 }
 
 fn counted(counters: &Counters) -> Option<Detail> {
@@ -143,7 +157,7 @@ mod tests {
     use std::time::Duration;
 
     use sockeye_observe::owners::Owner;
-    use sockeye_observe::snapshot::{Owned, Subject, TimeWaits};
+    use sockeye_observe::snapshot::{Owned, Subject};
     use sockeye_observe::sockets::{
         Protocol, Socket, Timer, TimerKind, UnixKind, UnixSocket, UnixState,
     };
@@ -290,6 +304,20 @@ ESTABLISHED  1
         later.mark(&Table::of(&at(40), &wanted(&[]), false));
         let later = later.text(&at(30), &SCREEN);
         assert!(later.contains("TIME-WAIT  30\n") && later.contains(more), "{later}");
+    }
+
+    /// O3: that nothing is in a state is said before the counters; TIME-WAIT is summed up only where it was
+    /// asked for.
+    #[test]
+    fn no_match() {
+        let mut seen = seen(Vec::new());
+        seen.time_waits.count = 33_000;
+        seen.counters.listen_overflows = 3;
+        let said = |states: &[State]| Table::of(&seen, &wanted(states), false).text(&seen, &SCREEN);
+        let line = "no socket is in CLOSE-WAIT\nCounted since this network began: 3 times";
+        let close = said(&[State::CloseWait]);
+        assert!(close.starts_with(line) && !close.contains("TIME-WAIT"), "{close}");
+        assert!(said(&[State::TimeWait]).contains("TIME-WAIT: 33000 in all"));
     }
 
     /// O3: what is new, changed or gone since the last look is marked; what is gone only once.
