@@ -244,6 +244,30 @@ fn peer_ends_at_prompt() {
     serves.join().unwrap();
 }
 
+/// C1: the peer says something while the prompt stands, and ends: the prompt is not drawn again after
+/// the end, and the cursor is left at the start of a line.
+#[test]
+fn no_prompt_after_the_end() {
+    for _ in 0..8 {
+        let (go, gone) = mpsc::channel();
+        let (endpoint, serves) = peer(move |mut stream| {
+            gone.recv().unwrap();
+            stream.write_all(b"last words\n").unwrap();
+        });
+        let mut terminal = Terminal::start(&[&endpoint]);
+        terminal.until_prompt();
+        terminal.types("x");
+        terminal.until("x");
+        go.send(()).unwrap();
+        assert_eq!(terminal.wait(), (Some(0), "sockeye: the peer ended the conversation\n".into()));
+        serves.join().unwrap();
+        // What a shell would show next.
+        terminal.device.write_all(b"$ ").unwrap();
+        let screen = terminal.until("$ ");
+        assert!(screen.contains("last words") && screen.ends_with("\r\n$ "), "{screen:?}");
+    }
+}
+
 /// C1: a signal that ends us at the prompt leaves the terminal as it was.
 #[test]
 fn signal_at_prompt() {

@@ -1,6 +1,8 @@
 //! The terminal at the prompt: rustyline on one thread, what is printed beside it on another.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::mpsc as blocking;
 use std::thread;
 use std::time::Duration;
@@ -214,15 +216,29 @@ impl Console {
         }
     }
 
-    /// Gives the terminal back as it was, with the cursor on a fresh line.
+    /// Gives the terminal back as it was, with the cursor on a fresh line. Where the prompt stands no more
+    /// of it is seen from then on, nor of anything that goes to standard output.
     pub(super) fn close(&mut self) {
         let Some(before) = self.before.take() else { return };
+        let terminal = if self.at_prompt { silence().ok() } else { None };
         // There is nobody left to tell where the terminal is gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &before);
         if self.at_prompt || !self.at_line_start {
-            let _ = io::stdout().write_all(b"\n");
+            let _ = match terminal {
+                Some(mut terminal) => terminal.write_all(b"\n"),
+                None => io::stdout().write_all(b"\n"),
+            };
         }
     }
+}
+
+/// Standard output leads nowhere from now on; gives what it was. rustyline cannot be called back from its
+/// prompt, and would draw it once more behind the last word, where the shell's comes next.
+fn silence() -> io::Result<File> {
+    let terminal = io::stdout().as_fd().try_clone_to_owned()?;
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(nowhere)?;
+    Ok(File::from(terminal))
 }
 
 impl Drop for Console {

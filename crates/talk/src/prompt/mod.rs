@@ -52,6 +52,9 @@ impl Style {
 /// A blank line is not sent, but with [`Style::crlf`] it is: it ends a header. `q` or the end of the input ends the conversation: our FIN is sent,
 /// and what the peer still says at once is shown. Where the peer ends first, that is told.
 ///
+/// Where it ends while the prompt of a terminal stands, the standard output of this process leads nowhere
+/// from then on.
+///
 /// # Errors
 /// A reset or another failure of the socket, and a terminal that cannot be used.
 pub async fn prompt(
