@@ -23,8 +23,8 @@ pub fn report(report: &Report, columns: usize, ink: Ink) -> Vec<String> {
     lines.push(String::new());
     lines.extend(rate(report, columns, ink));
     lines.extend(notes(report).iter().flat_map(|note| wrap(note, columns)));
-    if let Some(datagrams) = &report.datagrams {
-        lines.extend(parts(&fate(datagrams), columns));
+    if let Some(fate) = fate_of_run(report) {
+        lines.extend(parts(&fate, columns));
     }
     lines.extend(trouble(report, columns, ink));
     lines.push(String::new());
@@ -130,6 +130,16 @@ pub(crate) fn notes(report: &Report) -> Vec<String> {
 
 /// How late the load may be, in nanoseconds, before it is told: a millisecond.
 const LATE: u64 = 1_000_000;
+
+/// What became of the datagrams of a run. Unlike its requests and errors those of the warm-up count as
+/// well, and that is said.
+pub(crate) fn fate_of_run(report: &Report) -> Option<Vec<String>> {
+    let mut told = fate(report.datagrams.as_ref()?);
+    if !report.plan.warmup.is_zero() {
+        told[0] += " (with the warm-up)";
+    }
+    Some(told)
+}
 
 /// What became of datagrams, part by part.
 pub(crate) fn fate(datagrams: &Datagrams) -> Vec<String> {
@@ -336,11 +346,14 @@ pub(crate) mod tests {
             "Reached 10,000/s of 50,000/s",
             "late by 30.0 ms",
             "401,202 errors: unsent 400,000, timeout 1,200, reset 2",
-            "1.00 k sent, 990 came · 10 lost (1.00 %) · 0 late · 0 twice",
+            "1.00 k sent, 990 came (with the warm-up) · 10 lost (1.00 %) · 0 late · 0 twice",
         ] {
             assert!(text.contains(said), "{said:?} in {text}");
         }
         assert!(!text.contains('\x1b'), "{text:?}");
+        told.plan.warmup = Duration::ZERO;
+        let text = report(&told, 80, Ink::Plain).join("\n");
+        assert!(text.contains("990 came · 10 lost"), "{text}");
         told.datagrams = Some(Datagrams { dropped_here: 7, ..fate });
         let text = report(&told, 80, Ink::Plain).join("\n");
         assert!(text.contains("10 lost (1.00 %), 7 of them for want of room here"), "{text}");

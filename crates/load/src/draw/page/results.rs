@@ -53,9 +53,7 @@ pub fn report(report: &Report, made: Made) -> Page {
     }
     let mut parts = vec![Part::Cards(cards)];
     parts.extend(run::notes(report).into_iter().map(Part::Text));
-    parts.extend(
-        report.datagrams.as_ref().map(|datagrams| Part::Text(run::fate(datagrams).join(DOT))),
-    );
+    parts.extend(run::fate_of_run(report).map(|fate| Part::Text(fate.join(DOT))));
     let charts = [distribution(&report.latency), percentiles(&report.latency)];
     let charts: Vec<Chart> = charts.into_iter().flatten().chain(series(report)).collect();
     parts.push(Part::Charts(charts));
