@@ -92,6 +92,20 @@ fn statuses() {
     }
 }
 
+/// X2, X4, Q1: a line of the shell that was written as one word is no program, and `-c` is named; a
+/// name that is only wrong gets no such advice.
+#[test]
+fn line_as_a_word() {
+    let host = Host::start();
+    for (word, is_line) in [("ls | wc -l", true), ("ls>x", true), ("no-such-program", false)] {
+        let output = host.exec(&["--", word], b"");
+        let line = output.assert_one_line(127);
+        assert!(line.contains("no such program"), "{line}");
+        assert_eq!(line.contains("for a line of the shell write -c 'LINE'"), is_line, "{line}");
+    }
+    assert!(!host.exec(&["--", "no such", "program"], b"").stderr.contains("-c"));
+}
+
 /// X4: what was written up to `--max-output` has arrived, and not a byte more.
 #[test]
 fn max_output() {

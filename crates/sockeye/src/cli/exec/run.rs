@@ -9,7 +9,7 @@ use sockeye_host::client::{
     CallError, Controls, Duplex, Input, Local, Output, RawTerminal, Remote, window_size,
 };
 use sockeye_net::shown;
-use sockeye_wire::{Ended, Program, Run, Status, Terminal};
+use sockeye_wire::{Ended, Failure as NotStarted, FailureKind, Program, Run, Status, Terminal};
 
 use super::answer::{Answer, OURS, exit, not_started, signal_name};
 use super::args::{ExecSettings, Show, What};
@@ -123,7 +123,9 @@ impl Done {
                 (code, said.map(str::to_owned))
             }
             Err(CallError::Failed(failure)) => {
-                (not_started(&failure), Some(format!("{}: {}", what(settings), failure.text)))
+                let remedy = remedy(settings, &failure);
+                let said = format!("{}: {}{remedy}", what(settings), failure.text);
+                (not_started(&failure), Some(said))
             }
             // As if it had met this program, which it was meant for.
             Err(CallError::GivenUp(signal)) => return Err(by_signal(signal.number())),
@@ -158,5 +160,19 @@ fn what(settings: &ExecSettings) -> String {
         What::Arguments(words) => shown::bytes(words.first().map_or(&b""[..], Vec::as_slice)),
         What::Line(_) | What::Prompt => "the shell".into(),
         What::Login => "the login shell".into(),
+    }
+}
+
+/// What else helps where no program was found: a single word that only a shell could take apart was
+/// meant for one.
+fn remedy(settings: &ExecSettings, failure: &NotStarted) -> &'static str {
+    const SHELL: &[u8] = b"|&;<>()$`\\\"'*?[]{}~#!\n";
+    let is_line = |word: &[u8]| word.iter().any(|b| b.is_ascii_whitespace() || SHELL.contains(b));
+    match &settings.what {
+        What::Arguments(words) if failure.kind == FailureKind::NotFound => match &words[..] {
+            [word] if is_line(word) => "; for a line of the shell write -c 'LINE'",
+            _ => "",
+        },
+        _ => "",
     }
 }
