@@ -26,6 +26,8 @@ fn refused() {
         (&["cp", "a", "h:b", "--via", "unix:/s"], "--via"),
         (&["cp", "a", ":b", "--via", "tcp://127.0.0.1:9"], "tls:// or unix:"),
         (&["cp", "a", "unix:/s"], "is not a host"),
+        (&["cp", "a", "me@h:b"], "no user names: what runs there runs as the user who serves"),
+        (&["sync", "tls://me@h:5/b", "a"], "write h:5 alone"),
         (&["cp", "a", "h:b", "--limit", "fast"], "--limit"),
         (&["cp", "a", "h:b", "--limit", "0"], "--limit is at least 8K"),
         (&["cp", "a", "h:b", "--limit", "8191"], "--limit is at least 8K"),

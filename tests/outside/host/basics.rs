@@ -186,6 +186,17 @@ fn usage() {
     }
 }
 
+/// X2, Q1: users are named to ssh, not here, and the message says what to write.
+#[test]
+fn user_names() {
+    for words in [&["exec", "root@localhost", "--", "id"][..], &["shell", "root@localhost"]] {
+        let output = run(words, b"");
+        let line = output.assert_one_line(255);
+        assert!(line.contains("there are no user names"), "{line}");
+        assert!(line.contains("write localhost alone"), "{line}");
+    }
+}
+
 /// V4, M5: the host protocol is the same under every model.
 #[test]
 fn models() {

@@ -12,6 +12,17 @@ use sockeye_net::{SocketOption, units};
 use super::trust::{Trust, TrustArgs};
 use super::values;
 
+/// What is wrong with a host that names a user, as ssh(1) and scp(1) have it.
+pub(crate) fn names_user(host: &str) -> Option<String> {
+    let rest = host.strip_prefix("tls://").or_else(|| host.strip_prefix("tcp://")).unwrap_or(host);
+    let (_, alone) = rest.split('/').next()?.rsplit_once('@')?;
+    let alone = if alone.is_empty() { "HOST" } else { alone };
+    Some(format!(
+        "{host:?} names a user, but there are no user names: what runs there runs as the user who \
+         serves; write {alone} alone"
+    ))
+}
+
 /// How a server is reached.
 #[derive(Debug, Args)]
 pub(crate) struct ReachArgs {

@@ -11,7 +11,7 @@ use sockeye_limits as limits;
 use sockeye_net::endpoint::{Host, HostPort};
 use sockeye_net::{DialOptions, Endpoint, units};
 
-use crate::cli::reach::{ReachArgs, ReachConfig};
+use crate::cli::reach::{ReachArgs, ReachConfig, names_user};
 use crate::cli::trust::Trust;
 use crate::cli::values;
 
@@ -297,6 +297,11 @@ impl ExecSettings {
 /// HOST as people write it: a name with or without a port is a TLS server, all else an endpoint.
 fn target(word: &OsString) -> Result<Endpoint, String> {
     let shown = word.to_string_lossy();
+    // Paths and names of Unix sockets may have that character.
+    let is_path = shown.starts_with("unix") || shown.starts_with(['.', '/']);
+    if !is_path && let Some(wrong) = names_user(&shown) {
+        return Err(wrong);
+    }
     let bare = || -> Option<Endpoint> {
         let text = word.to_str()?;
         if text.contains("://") || text.contains('/') || text.starts_with("unix") {
@@ -369,14 +374,20 @@ mod tests {
             ("unix:@name", "unix:@name"),
             ("tcp://127.0.0.1:9000", "tcp://127.0.0.1:9000"),
             ("9000", "tcp://127.0.0.1:9000"),
+            ("./s@1.sock", "unix:./s@1.sock"),
         ];
         for (word, expected) in cases {
             let endpoint = target(&word.into()).map(|endpoint| endpoint.to_string());
             assert_eq!(endpoint.as_deref(), Ok(expected), "{word}");
         }
-        for (word, what) in
-            [("udp://h:1", "connection"), ("tcp://192.0.2.1:1", "this machine"), ("h:0", "port 0")]
-        {
+        for (word, what) in [
+            ("udp://h:1", "connection"),
+            ("tcp://192.0.2.1:1", "this machine"),
+            ("h:0", "port 0"),
+            ("root@h", "no user names"),
+            ("root@h:22", "write h:22 alone"),
+            ("tls://root@h:22", "write h:22 alone"),
+        ] {
             let error = target(&word.into()).unwrap_err();
             assert!(error.contains(what), "{word}: {error}");
         }

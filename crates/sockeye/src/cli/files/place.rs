@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use sockeye_limits as limits;
 use sockeye_net::{Endpoint, shown};
 
+use crate::cli::reach::names_user;
+
 /// A source or a destination as somebody writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
@@ -86,6 +88,9 @@ pub(super) fn server(
             .into()),
         (Some(host), None) => {
             let text = str::from_utf8(host).ok();
+            if let Some(wrong) = text.and_then(names_user) {
+                return Err(wrong);
+            }
             let parsed = text.and_then(|text| named(text, port));
             parsed.ok_or_else(|| {
                 format!(
