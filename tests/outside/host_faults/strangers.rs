@@ -185,7 +185,8 @@ fn a_certificate_server() {
     let endpoint = format!("tls://{address}");
     let output = home.run(&["exec", &endpoint, "-n", "--", "true"], b"");
     let line = output.assert_one_line(255);
-    assert!(line.contains("a TLS without raw Ed25519 keys"), "{line}");
+    assert!(line.contains("speaks TLS with certificates, or without raw Ed25519 keys"), "{line}");
+    assert!(line.contains("openssl s_client") && !line.contains("does not speak TLS"), "{line}");
 }
 
 /// Fault 48: TLS where a plain conversation was expected: both clients say what they met.

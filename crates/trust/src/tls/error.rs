@@ -21,6 +21,12 @@ pub enum HandshakeError {
     /// The peer speaks something else, described.
     #[error("the peer does not speak TLS 1.3 but {0}; look at the host and the port")]
     NotTls(String),
+    /// The peer speaks TLS, but proves itself otherwise: somebody's web server, say.
+    #[error(
+        "the peer speaks TLS with certificates, or without raw Ed25519 keys, which sockeye does not \
+         know; for such a server use `openssl s_client`"
+    )]
+    OtherTls,
     /// Both speak TLS, but no application protocol in common.
     #[error(
         "the peer serves another protocol, or another version of this one; update the older side"
@@ -103,13 +109,10 @@ fn from_tls(error: &TlsError, side: Side) -> HandshakeError {
     match error {
         TlsError::AlertReceived(alert) => from_alert(*alert, side),
         TlsError::NoApplicationProtocol => HandshakeError::Protocol,
-        TlsError::PeerIncompatible(_) => HandshakeError::NotTls(OTHER_TLS.into()),
+        TlsError::PeerIncompatible(_) => HandshakeError::OtherTls,
         other => HandshakeError::Tls(shown::line(&other.to_string())),
     }
 }
-
-/// A peer that is somebody's web server, say.
-const OTHER_TLS: &str = "a TLS without raw Ed25519 keys";
 
 fn from_alert(alert: AlertDescription, side: Side) -> HandshakeError {
     match alert {
@@ -121,7 +124,7 @@ fn from_alert(alert: AlertDescription, side: Side) -> HandshakeError {
         AlertDescription::ProtocolVersion => HandshakeError::NotTls("an older TLS".into()),
         AlertDescription::HandshakeFailure
         | AlertDescription::MissingExtension
-        | AlertDescription::UnsupportedCertificate => HandshakeError::NotTls(OTHER_TLS.into()),
+        | AlertDescription::UnsupportedCertificate => HandshakeError::OtherTls,
         alert if side == Side::Client => {
             HandshakeError::Tls(format!("the server sent the alert {alert:?}"))
         }
