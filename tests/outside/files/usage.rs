@@ -43,6 +43,7 @@ fn refused() {
         (&["cp", "-rp", "a", "h:b"], "no option -r: directories are copied whole"),
         (&["cp", "-p", "a", "h:b"], "no option -p: times and modes are kept"),
         (&["sync", "-avz", "a", "h:b"], "no option -z: what gets smaller is compressed"),
+        (&["sync", "--partial", "a", "h:b"], "no option --partial: what was interrupted resumes"),
         (&["cp", "a"], "SRC"),
         (&["sync", "a"], "DST"),
     ];

@@ -197,6 +197,28 @@ fn user_names() {
     }
 }
 
+/// Q1: options of ssh and netcat get the advice that is true for the command.
+#[test]
+fn options_of_others() {
+    for (words, right) in [
+        (&["exec", "-p", "22", "h", "--", "id"][..], "no option -p: write HOST:PORT"),
+        (&["shell", "h", "-p", "22"], "no option -p: write HOST:PORT"),
+        (&["exec", "-l", "me", "h", "id"], "no option -l: there are no user names"),
+        (&["exec", "-N", "h", "id"], "leave it out"),
+        (&["connect", "-p", "9", "h"], "--source ADDR:PORT"),
+        (&["connect", "-l", "9"], "run `sockeye serve`"),
+        (&["serve", "-l", "9"], "to listen is what it does"),
+        (&["serve", "-w", "3"], "--idle-timeout"),
+    ] {
+        let output = run(words, b"");
+        let status = if matches!(words[0], "exec" | "shell") { 255 } else { 2 };
+        let line = output.assert_one_line(status);
+        assert!(line.contains(right), "{words:?}: {line}");
+    }
+    let output = run(&["key", "-l"], b"");
+    assert!(!output.assert_one_line(2).contains("sockeye serve"), "{output:?}");
+}
+
 /// V4, M5: the host protocol is the same under every model.
 #[test]
 fn models() {

@@ -75,18 +75,43 @@ pub(crate) fn from_clap(error: &clap::Error) -> Failure {
     Failure::Usage(format!("{}; see --help", said.join("; ")))
 }
 
-/// What people know from netcat, by the word that was not understood.
-const NETCAT: [(&str, &str); 6] = [
-    ("-l", "to listen, run `sockeye serve`"),
+/// Options of other programs, and what to write instead.
+type Hints = &'static [(&'static str, &'static str)];
+
+const UDP: (&str, &str) = ("-u", "UDP is an endpoint: write udp://HOST:PORT");
+const UNIX: (&str, &str) = ("-U", "a Unix socket is an endpoint: write unix:PATH");
+const END: (&str, &str) = ("-N", "the end of input is passed on always; leave it out");
+
+/// What people know from netcat, for `serve`.
+const LISTENING: Hints = &[
+    ("-l", "to listen is what it does; leave it out"),
     ("-p", "a port is an endpoint: write `sockeye serve 9000`"),
-    ("-u", "UDP is an endpoint: write udp://HOST:PORT"),
-    ("-U", "a Unix socket is an endpoint: write unix:PATH"),
+    UDP,
+    UNIX,
+    ("-w", "write --idle-timeout 3s"),
+];
+
+/// The same for `connect`.
+const CONNECTING: Hints = &[
+    ("-l", "to listen, run `sockeye serve`"),
+    ("-p", "a port is an endpoint: write HOST:PORT; for one of our own, --source ADDR:PORT"),
+    UDP,
+    UNIX,
     ("-w", "write --timeout 3s"),
-    ("-N", "the end of input is passed on always; leave it out"),
+    END,
+];
+
+/// The same from netcat and ssh, for `exec` and `shell`.
+const REMOTE: Hints = &[
+    ("-p", "write HOST:PORT"),
+    ("-l", "there are no user names, commands run as the user who serves; leave it out"),
+    ("-U", "a Unix socket is an endpoint: write unix:PATH"),
+    ("-w", "write --connect-timeout 3s"),
+    END,
 ];
 
 /// The same from scp and rsync, for `cp` and `sync`.
-const COPIES: [(&str, &str); 9] = [
+const COPIES: Hints = &[
     ("-r", "directories are copied whole; leave it out"),
     ("-R", "directories are copied whole; leave it out"),
     ("-p", "times and modes are kept; leave it out"),
@@ -95,16 +120,22 @@ const COPIES: [(&str, &str); 9] = [
     ("-P", "for a port write --port N; progress is shown, and what was interrupted resumes"),
     ("-e", "no other program is needed; leave it out"),
     ("-l", "for a rate write --limit RATE"),
+    ("--partial", "what was interrupted resumes always; leave it out"),
     ("--progress", "progress is shown on a terminal; leave it out"),
 ];
 
 /// An argument of another program's, and what to write instead.
 fn from_others(error: &clap::Error, text: &str) -> Option<String> {
-    let copies = ["Usage: sockeye cp", "Usage: sockeye sync"];
-    let known = match copies.iter().any(|usage| text.contains(usage)) {
-        true => &COPIES[..],
-        false => &NETCAT,
-    };
+    let by_command: [(&[&str], Hints); 5] = [
+        (&["serve"], LISTENING),
+        (&["connect"], CONNECTING),
+        (&["bench"], &[UDP, UNIX]),
+        (&["exec", "shell"], REMOTE),
+        (&["cp", "sync"], COPIES),
+    ];
+    let is_of = |name: &&str| text.contains(&format!("Usage: sockeye {name}"));
+    let known = by_command.iter().find(|(names, _)| names.iter().any(|name| is_of(name)));
+    let known = known.map_or(&[][..], |(_, hints)| hints);
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
     if word.bytes().all(|b| b.is_ascii_digit()) {
         return Some(format!("unexpected {word:?}: host and port are one word, HOST:{word}"));
