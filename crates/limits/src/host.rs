@@ -14,6 +14,9 @@ pub const COMMAND_SHOWN: usize = 400;
 /// others that it started keep the terminal open.
 pub const TERMINAL_QUIET: Duration = Duration::from_millis(100);
 
+/// After the end of the input of a command on a terminal: how often it is looked who reads.
+pub const TERMINAL_LOOK: Duration = Duration::from_millis(50);
+
 /// So many signals of one kind to a client end it, whatever the remote command does with them.
 pub const IMPATIENCE: u32 = 3;
 

@@ -169,6 +169,23 @@ fn restored() {
     assert!(client.ends(255).contains("sockeye: "));
 }
 
+/// X6: the end of our input is the end of that of the shell there, also where the shell has an editor
+/// of its own, and where a command has the terminal in between.
+#[test]
+fn end_of_input() {
+    let shells =
+        ["/bin/sh", "/bin/bash"].into_iter().filter(|at| std::path::Path::new(at).exists());
+    for program in shells {
+        let host = Host::of(Home::new(), |launch| launch.env("SHELL", program));
+        for (typed, code) in [("", 0), ("exit 3\n", 3), ("sleep 0.3\n", 0)] {
+            let output = process::run_command(shell(&host), typed.as_bytes());
+            assert_eq!(output.code, Some(code), "{program}, {typed:?}: {output:?}");
+        }
+    }
+    let output = host().exec(&["-t", "--", "cat"], b"");
+    assert_eq!(output.code, Some(0), "{output:?}");
+}
+
 /// X7: without a command there is a prompt: each line runs in a shell on one connection, its status
 /// is shown; Ctrl-C is for the command; `q` ends.
 #[test]

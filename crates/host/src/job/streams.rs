@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
-use rustix::termios::{SpecialCodeIndex, tcgetattr};
+use rustix::process::Pid;
+use rustix::termios::{LocalModes, SpecialCodeIndex, tcgetattr};
+use sockeye_limits as limits;
 use sockeye_net::sys::watch::Watched;
 use tokio::io::Interest;
+use tokio::time::sleep;
 
 /// The streams of a job. With a terminal, `stdin` and `stdout` are two handles of its master, and
 /// there is no `stderr`.
@@ -126,6 +129,8 @@ struct Typed {
     in_line: bool,
     /// The characters that end the input, once they are on their way.
     farewell: Option<Vec<u8>>,
+    /// Who was to read them.
+    reader: Reader,
 }
 
 impl Sink {
@@ -134,7 +139,14 @@ impl Sink {
     }
 
     pub(super) fn terminal(fd: Handle) -> Sink {
-        Sink { state: State::Terminal(Typed { fd, in_line: false, farewell: None }) }
+        Sink {
+            state: State::Terminal(Typed {
+                fd,
+                in_line: false,
+                farewell: None,
+                reader: Reader::default(),
+            }),
+        }
     }
 
     /// Writes once: how many of the bytes were taken. Cancel-safe: where it is dropped before its
@@ -168,19 +180,39 @@ impl Sink {
     pub async fn close(&mut self) -> io::Result<()> {
         if let State::Terminal(typed) = &mut self.state {
             match typed.say_farewell().await {
+                Ok(()) => return Ok(()),
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
-                _ => {}
+                Err(_) => {}
             }
         }
         self.state = State::Closed;
         Ok(())
     }
+
+    /// After [`Sink::close`]: keeps the input ended, for as long as there is a need. The
+    /// end-of-file character ends one read, and in the mode alone in which it was typed: a command
+    /// takes it from the shell that started it, and a shell with an editor of its own does not find
+    /// what was typed before. So it is typed again when the mode or who is in the foreground has
+    /// changed, and nothing tells of that. A command that takes it and is over between two looks, at
+    /// a shell without an editor, goes unseen. Cancel-safe.
+    pub async fn keep_closed(&mut self) {
+        while let State::Terminal(typed) = &mut self.state {
+            sleep(limits::TERMINAL_LOOK).await;
+            if Reader::of(typed.fd.get()) != typed.reader {
+                (typed.farewell, typed.in_line) = (None, false);
+            }
+            if typed.say_farewell().await.is_err() {
+                self.state = State::Closed;
+            }
+        }
+    }
 }
 
 impl Typed {
     async fn say_farewell(&mut self) -> io::Result<()> {
-        let Typed { fd, in_line, farewell } = self;
+        let Typed { fd, in_line, farewell, reader } = self;
         let left = farewell.get_or_insert_with(|| {
+            *reader = Reader::of(fd.get());
             let count = if *in_line { 2 } else { 1 };
             vec![end_of_file(fd.get()); count]
         });
@@ -189,6 +221,23 @@ impl Typed {
             left.drain(..n);
         }
         Ok(())
+    }
+}
+
+/// Who reads from a terminal, as far as it shows.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Reader {
+    /// By lines: canonical mode, termios(3) ICANON.
+    by_lines: bool,
+    /// The process group in the foreground.
+    group: Option<Pid>,
+}
+
+impl Reader {
+    fn of(master: &OwnedFd) -> Reader {
+        let modes = tcgetattr(master);
+        let by_lines = modes.is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON));
+        Reader { by_lines, group: super::own::foreground(master) }
     }
 }
 

@@ -222,7 +222,9 @@ async fn feed(
         if bytes.is_empty() {
             if end {
                 // What cannot be closed is closed when it is dropped.
-                let _ = sink.close().await;
+                if sink.close().await.is_ok() {
+                    sink.keep_closed().await;
+                }
                 *stdin = None;
             } else {
                 shared.feed.notified().await;
