@@ -198,7 +198,8 @@ fn prompt() {
     host.line(":");
     let before = host.server.count("accepted");
     let mut client = Pty::start(&host.client(&[]));
-    client.until(">>: ");
+    let shown = client.until(">>: ");
+    assert!(shown.contains("a shell of its own; q or Ctrl-D leaves; for a terminal"), "{shown}");
     client.types("echo $((6*7))\r");
     assert!(client.until(">>: ").contains("42\r\n"));
     client.types("echo err >&2; exit 3\r");

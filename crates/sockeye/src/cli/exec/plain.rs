@@ -60,6 +60,7 @@ pub(super) async fn prompt(settings: &ExecSettings) -> Result<(), Failure> {
     let mut stream = dial(settings).await?;
     let mut controls = Controls::signals().map_err(|error| anyhow!("no prompt: {error}"))?;
     let mut lines = Lines::new()?;
+    eprintln!("Each line is run by a shell of its own; q or Ctrl-D leaves.");
     let mut status = 0;
     while let Some(line) = lines.next(status, &mut controls).await? {
         let run = async {

@@ -17,6 +17,10 @@ pub(super) async fn prompt(settings: &ExecSettings) -> Result<(), Failure> {
     remote.greet().await.map_err(|error| anyhow!(explained(&error)))?;
     let mut controls = Controls::signals().map_err(|error| anyhow!("no prompt: {error}"))?;
     let mut lines = Lines::new()?;
+    eprintln!(
+        "Each line is run by a shell of its own; q or Ctrl-D leaves; for a terminal use `sockeye \
+         shell HOST`."
+    );
     let mut status = 0;
     while let Some(line) = lines.next(status, &mut controls).await? {
         let program = Program::Line(line.into_bytes());
