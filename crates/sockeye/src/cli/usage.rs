@@ -134,7 +134,7 @@ fn from_others(error: &clap::Error, text: &str) -> Option<String> {
         (&["cp", "sync"], COPIES),
     ];
     let is_of = |name: &&str| text.contains(&format!("Usage: sockeye {name}"));
-    let known = by_command.iter().find(|(names, _)| names.iter().any(|name| is_of(name)));
+    let known = by_command.iter().find(|(names, _)| names.iter().any(&is_of));
     let known = known.map_or(&[][..], |(_, hints)| hints);
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
     if word.bytes().all(|b| b.is_ascii_digit()) {
