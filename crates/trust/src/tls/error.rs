@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{AlertDescription, Error as TlsError};
+use rustls::{AlertDescription, Error as TlsError, PeerIncompatible};
 use sockeye_net::shown;
 use thiserror::Error;
 
@@ -109,6 +109,12 @@ fn from_tls(error: &TlsError, side: Side) -> HandshakeError {
     match error {
         TlsError::AlertReceived(alert) => from_alert(*alert, side),
         TlsError::NoApplicationProtocol => HandshakeError::Protocol,
+        TlsError::PeerIncompatible(
+            PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::Tls12NotOffered,
+        ) => HandshakeError::NotTls("an older TLS".into()),
         TlsError::PeerIncompatible(_) => HandshakeError::OtherTls,
         other => HandshakeError::Tls(shown::line(&other.to_string())),
     }
