@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::harness::conn::inet;
 use crate::harness::files::{Site, noise};
-use crate::harness::namespace::{firewall, in_namespace, nft, no_firewall};
+use crate::harness::namespace::{SYNS, firewall, in_namespace, nft, no_firewall};
 use crate::harness::process::{skip, tool};
 use crate::harness::remote::text;
 use crate::harness::{Conn, MODELS, eventually, run, serve};
@@ -77,26 +77,6 @@ fn row_13_user_timeout() {
         }
     });
 }
-
-/// Raw SYNs from many sources that answer nothing. Arguments: port, count.
-const SYNS: &str = r"
-import socket, struct, sys
-port, count = int(sys.argv[1]), int(sys.argv[2])
-raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-target = socket.inet_aton('10.77.0.1')
-def checksum(data):
-    total = sum(struct.unpack('!%dH' % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-for n in range(count):
-    source = struct.pack('!BBH', 10, 77, 1000 + n)
-    head = lambda check: struct.pack('!HHIIBBHHH', 1024 + n, port, n, 0, 5 << 4, 2, 64240, check, 0)
-    pseudo = source + target + struct.pack('!BBH', 0, 6, 20)
-    tcp = head(checksum(pseudo + head(0)))
-    ip = struct.pack('!BBHHHBBH', 0x45, 0, 40, n, 0, 64, 6, 0) + source + target
-    raw.sendto(ip + tcp, ('10.77.0.1', 0))
-";
 
 /// A counter of /proc/net/netstat, a table of two lines for each group: names, then values.
 fn counter(name: &str) -> u64 {

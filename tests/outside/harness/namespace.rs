@@ -60,3 +60,23 @@ pub(crate) fn cover(path: &str, text: &str, dir: &std::path::Path) {
     let file = file.to_str().expect("a path of text");
     tool("mount", &["--bind", file, path]);
 }
+
+/// Raw SYNs from many sources that answer nothing. Arguments: port, count.
+pub(crate) const SYNS: &str = r"
+import socket, struct, sys
+port, count = int(sys.argv[1]), int(sys.argv[2])
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+target = socket.inet_aton('10.77.0.1')
+def checksum(data):
+    total = sum(struct.unpack('!%dH' % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+for n in range(count):
+    source = struct.pack('!BBH', 10, 77, 1000 + n)
+    head = lambda check: struct.pack('!HHIIBBHHH', 1024 + n, port, n, 0, 5 << 4, 2, 64240, check, 0)
+    pseudo = source + target + struct.pack('!BBH', 0, 6, 20)
+    tcp = head(checksum(pseudo + head(0)))
+    ip = struct.pack('!BBHHHBBH', 0x45, 0, 40, n, 0, 64, 6, 0) + source + target
+    raw.sendto(ip + tcp, ('10.77.0.1', 0))
+";

@@ -1,11 +1,11 @@
 //! What only Linux has, and the only `unsafe` of the project: each block says why it is sound.
 //!
-//! [`holder`] reads /proc and asks the kernel, [`batch`] and [`outgoing`] move datagrams many at a time, [`pass`] hands descriptors
-//! to another process, [`inherited`] takes those that a parent left open, [`child`] prepares a child
-//! process, [`watch`] waits for sockets on an event loop, [`close`](mod@close) tells what closing a file would,
-//! [`usage`] says what children have used, [`packet`] sees the packets of other sockets, [`tcp_info`] is
-//! what the kernel counts of ours, [`namespace`] makes a network of one's own, [`random`](mod@random) gives
-//! numbers that nobody can guess.
+//! [`holder`] reads /proc and asks the kernel, [`batch`] and [`outgoing`] move datagrams many at a time,
+//! [`pass`] hands descriptors to another process, [`inherited`] takes those that a parent left open,
+//! [`child`] prepares a child process, [`watch`] waits for sockets on an event loop,
+//! [`close`](mod@close) tells what closing a file would, [`usage`] says what children have used, [`packet`]
+//! sees the packets of other sockets, [`tcp_info`] is what the kernel counts of ours, [`namespace`] makes
+//! a network of one's own, [`random`](mod@random) gives numbers that nobody can guess.
 
 pub mod batch;
 mod bound;

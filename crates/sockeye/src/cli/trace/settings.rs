@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sockeye_limits as limits;
-use sockeye_net::{Endpoint, Family};
+use sockeye_net::Endpoint;
 use sockeye_observe::capture::{Protocol, Watch};
 use sockeye_observe::talk::{self, Plan};
 use sockeye_serve::{Service, services};
 
 use super::args::{Close, TraceArgs, TraceConfig};
-use crate::cli::values::positive_duration;
+use crate::cli::values::{self, positive_duration};
 
 /// What is traced.
 pub(super) enum Subject {
@@ -133,12 +133,7 @@ fn plan(args: &TraceArgs, endpoint: Endpoint, timeout: Duration) -> Result<Plan,
     {
         return Err(format!("{endpoint}: port 0 is for servers; name the port to connect to"));
     }
-    let family = match (args.ipv4.unwrap_or(false), args.ipv6.unwrap_or(false)) {
-        (true, true) => return Err("-4 and -6 exclude each other".into()),
-        (true, false) => Family::V4,
-        (false, true) => Family::V6,
-        (false, false) => Family::Any,
-    };
+    let family = values::family((args.ipv4, args.ipv6), (None, None))?;
     Ok(Plan {
         endpoint,
         family,
