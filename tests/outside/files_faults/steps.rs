@@ -1,13 +1,13 @@
 //! Faults 57 and 69: what a kill at any step, two transfers and two users leave of each other.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::fs;
+use std::os::unix::fs::chown;
 
-use super::storage::{User, injected};
+use super::storage::{Pair, User, injected};
+use crate::harness::eventually;
 use crate::harness::files::{Site, litter, noise, put};
 use crate::harness::process::{needs, needs_root};
 use crate::harness::remote::Running;
-use crate::harness::{BINARY, copy_program, eventually};
 
 const MIB: usize = 1024 * 1024;
 
@@ -124,22 +124,14 @@ fn leftovers_of_another_user() {
     if !needs_root() || !needs(&["setpriv"]) {
         return;
     }
-    let top = tempfile::tempdir().unwrap();
-    fs::set_permissions(top.path(), Permissions::from_mode(0o755)).unwrap();
-    let program = top.path().join("sockeye");
-    copy_program(BINARY, &program);
-    let shared = top.path().join("shared");
-    fs::create_dir(&shared).unwrap();
-    fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
-    let first = 300_000 + 2 * std::process::id();
-    let [one, other] = [0, 1].map(|n| User::start(first + n, &program, top.path()));
+    let Pair { shared, first, users: [one, other], .. } = &Pair::start(300_000);
     let said = format!(".sockeye-{first:08x}{:024x}", 7);
     let digits = blake3::hash(said.as_bytes()).to_hex();
     let left = shared.join(format!("{said}{}", &digits[..8]));
     let similar = shared.join(format!("{said}{}", &digits[8..16]));
     for path in [&left, &similar] {
         put(path.clone(), "part");
-        chown(path, Some(first), Some(first)).unwrap();
+        chown(path, Some(*first), Some(*first)).unwrap();
     }
     let root = Site::new();
     put(root.here("f"), "root's");
@@ -149,8 +141,8 @@ fn leftovers_of_another_user() {
         let mut client = user.copies(b"content", &shared.join(name), "8M");
         assert_eq!(client.wait(), Some(0), "{}", client.stderr());
     };
-    copied(&other, "others");
+    copied(other, "others");
     assert!(left.exists(), "another user removed it");
-    copied(&one, "ones");
+    copied(one, "ones");
     assert!(!left.exists() && similar.exists());
 }

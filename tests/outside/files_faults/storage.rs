@@ -316,6 +316,32 @@ impl User {
     }
 }
 
+/// Two users and a directory of both.
+pub(super) struct Pair {
+    // Their servers end before what they stand in is removed.
+    pub(super) users: [User; 2],
+    pub(super) shared: PathBuf,
+    /// The number of the first user; the second has the next.
+    pub(super) first: u32,
+    _top: tempfile::TempDir,
+}
+
+impl Pair {
+    /// User numbers from `base` on that no other run of these tests has.
+    pub(super) fn start(base: u32) -> Pair {
+        let top = tempfile::tempdir().unwrap();
+        fs::set_permissions(top.path(), Permissions::from_mode(0o755)).unwrap();
+        let program = top.path().join("sockeye");
+        copy_program(BINARY, &program);
+        let shared = top.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+        let first = base + 2 * std::process::id();
+        let users = [0, 1].map(|n| User::start(first + n, &program, top.path()));
+        Pair { users, shared, first, _top: top }
+    }
+}
+
 /// F2, F3, fault 69: two users copy into a directory of both: nobody's file is taken away or given another
 /// one's name while it is written, neither by a copy to the same name nor by one beside it; and a mode
 /// that lets nobody read makes no difference.
@@ -324,20 +350,12 @@ fn rivals_of_another_user() {
     if !needs_root() || !needs(&["setpriv"]) {
         return;
     }
-    let top = tempfile::tempdir().unwrap();
-    fs::set_permissions(top.path(), Permissions::from_mode(0o755)).unwrap();
-    let program = top.path().join("sockeye");
-    copy_program(BINARY, &program);
-    let shared = top.path().join("shared");
-    fs::create_dir(&shared).unwrap();
-    fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
-    let first = 200_000 + 2 * std::process::id();
-    let [slow, quick] = [0, 1].map(|n| User::start(first + n, &program, top.path()));
+    let Pair { shared, users: [slow, quick], .. } = &Pair::start(200_000);
     let (theirs, ours) = (noise(1, 600_000), noise(2, 900_000));
     for mode in [0o644, 0o000] {
         let target = shared.join("big");
         let mut copying = slow.copies(&theirs, &target, "300K");
-        eventually("it is being written", || !litter(&shared).is_empty());
+        eventually("it is being written", || !litter(shared).is_empty());
         for (name, content) in [("beside", &theirs), ("big", &ours)] {
             let mut other = quick.copies(content, &shared.join(name), "8M");
             assert_eq!(other.wait(), Some(0), "{}", other.stderr());
@@ -346,7 +364,7 @@ fn rivals_of_another_user() {
         fs::set_permissions(&target, Permissions::from_mode(mode)).unwrap();
         assert_eq!(copying.wait(), Some(0), "{}", copying.stderr());
         assert_eq!(fs::read(&target).unwrap(), theirs);
-        assert!(litter(&shared).is_empty(), "{:?}", litter(&shared));
+        assert!(litter(shared).is_empty(), "{:?}", litter(shared));
         fs::remove_file(&target).unwrap();
     }
 }
