@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::address::Address;
 use crate::endpoint::{Endpoint, HostPort, Transport};
 use crate::error::{Error, Operation};
+use crate::listen::unpaced;
 use crate::options::{self, Applied, SocketOption};
 use crate::resolve::{Family, interleave, resolve_async};
 use crate::stream::Stream;
@@ -268,6 +269,9 @@ fn open(
         _ => Ok(()),
     });
     prepared.map_err(|error| Error::new(Operation::Socket, at, error))?;
+    if at.transport() == Transport::Tls {
+        unpaced(&socket, address);
+    }
     let applied = options::apply(&socket, options, at)?;
     if let Some(source) = source {
         bind_source(&socket, kind, &source)?;
@@ -344,6 +348,35 @@ mod tests {
         assert!(parse_source("nowhere").is_err());
         assert_eq!(parse_source("[::1]:5").unwrap(), "[::1]:5".parse().unwrap());
         assert_eq!(parse_source("[::1]").unwrap(), "[::1]:0".parse().unwrap());
+    }
+
+    /// P7, P8: a secured connection within this machine is not paced; others, and one whose user
+    /// says otherwise, have what they would have had.
+    #[test]
+    fn unpaced_here() {
+        let usual =
+            Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().tcp_congestion().unwrap();
+        let dialled = |word: &str, options: &[SocketOption]| {
+            let at: Endpoint = word.parse().unwrap();
+            let address = Address::Inet(word.split_once("//").unwrap().1.parse().unwrap());
+            let (socket, _) = open(&address, Type::STREAM, &at, None, options).unwrap();
+            socket.tcp_congestion().unwrap()
+        };
+        for (word, paced) in [
+            ("tls://127.0.0.1:1", false),
+            ("tls://[::1]:1", false),
+            ("tls://[::ffff:127.1.1.1]:1", false),
+            ("tls://192.0.2.1:1", true),
+            ("tcp://127.0.0.1:1", true),
+        ] {
+            let unpaced = dialled(word, &[]).starts_with(b"reno");
+            assert_eq!(unpaced, !paced || usual.starts_with(b"reno"), "{word}");
+        }
+        if !usual.starts_with(b"reno") {
+            let name = usual.split(|byte| *byte == 0).next().unwrap();
+            let option = format!("congestion={}", String::from_utf8_lossy(name)).parse().unwrap();
+            assert_eq!(dialled("tls://127.0.0.1:1", &[option]), usual);
+        }
     }
 
     /// O4, E8: a refusal has its errno, its cause and its remedy.

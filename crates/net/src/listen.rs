@@ -80,6 +80,7 @@ fn stream_defaults(socket: &Socket, address: &Address, vigilant: bool) -> io::Re
         socket.set_reuse_address(true)?;
         socket.set_tcp_nodelay(true)?;
         if vigilant {
+            unpaced(socket, address);
             return watch_peer(socket);
         }
         let keepalive = socket2::TcpKeepalive::new().with_time(limits::KEEPALIVE_IDLE);
@@ -95,6 +96,16 @@ pub(crate) fn watch_peer(socket: &Socket) -> io::Result<()> {
     let keepalive = keepalive.with_time(idle).with_interval(pause).with_retries(probes);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(limits::HOST_USER_TIMEOUT))
+}
+
+/// Takes congestion control without pacing for a bulk connection within this machine: with nothing to
+/// share and nothing to lose, bbr only costs a timer for each segment, a tenth of a transfer. It has to be
+/// taken before there is a connection; reno is in every kernel and open to everybody.
+pub(crate) fn unpaced(socket: &Socket, address: &Address) {
+    if address.inet().is_some_and(|inet| inet.ip().to_canonical().is_loopback()) {
+        // The system's own does as well, only more slowly.
+        let _ = socket.set_tcp_congestion(b"reno");
+    }
 }
 
 /// Makes a socket of `kind`, binds it to one address and starts it: `start` is listen(2) for a
@@ -315,6 +326,14 @@ mod tests {
         let ports: Vec<u16> = listeners.iter().map(|l| l.local.inet().unwrap().port()).collect();
         assert_ne!(ports[0], 0);
         assert!(ports.iter().all(|port| *port == ports[0]), "{ports:?}");
+    }
+
+    /// P7, P8: connections that a server for commands and files takes from its own machine are not paced.
+    #[test]
+    fn unpaced_here() {
+        let how = BindOptions { vigilant: true, ..BindOptions::default() };
+        let listeners = listen(&"127.0.0.1:0".parse().unwrap(), &how).unwrap();
+        assert!(listeners[0].socket.tcp_congestion().unwrap().starts_with(b"reno"));
     }
 
     /// E6, fault 23: stale files are replaced, live ones never, others not touched.
