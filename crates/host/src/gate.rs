@@ -12,7 +12,7 @@ use sockeye_limits as limits;
 use sockeye_net::Peer;
 use sockeye_serve::{End, Front, Look, Offence, Proof, Why, drive};
 use sockeye_trust::authorized::{self, Denial, Grant};
-use sockeye_trust::tls::{Acceptor, HandshakeError, ServerStream};
+use sockeye_trust::tls::{Acceptor, HandshakeError, TlsStream};
 use sockeye_trust::{
     Fingerprint, HostKeyError, KeyPair, PublicKey, SignError, Signer, hello, host_key,
 };
@@ -162,7 +162,7 @@ impl Gate {
         stream: S,
         peer: &Peer,
         front: &Arc<dyn Front>,
-    ) -> Result<(ServerStream<S>, Pass), Rejected>
+    ) -> Result<(TlsStream<S>, Pass), Rejected>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {

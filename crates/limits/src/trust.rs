@@ -52,12 +52,31 @@ pub const HELLO_BYTES: usize = 16 * 1024 + 5;
 /// First bytes of a peer that are kept to say what it speaks when that is not TLS.
 pub const FIRST_BYTES: usize = 64;
 
-/// Encrypted bytes that may wait in a TLS connection for the socket. With more, the memory of each
-/// frame is taken from the system and given back.
-pub const TLS_WRITE_BUFFER: usize = 64 * 1024;
+/// Bytes that are encrypted and given to the socket at once: a whole frame of data. With fewer the peer is
+/// woken more often, which costs more than a processor's own cache saves.
+pub const TLS_WRITE_BUFFER: usize = super::FRAME_DATA_MAX;
 
 /// Bytes read at once from the socket of a TLS connection that has much to read.
 pub const TLS_READ_BUFFER: usize = 128 * 1024;
+
+/// Room from which on encrypted bytes are read to where their plaintext is wanted, and decrypted there.
+/// For less, most of a read would be half a record, which has to be moved.
+pub const TLS_DIRECT_READ: usize = 64 * 1024;
+
+/// Bytes that a peer may send of a handshake before any of them is understood: the TLS library takes
+/// messages of 64 KiB, in records of 16 KiB.
+pub const TLS_HANDSHAKE_BYTES: usize = 96 * 1024;
+
+/// Bytes asked for at once during a handshake: a hello with a hybrid key share, and what follows it.
+pub const TLS_HANDSHAKE_READ: usize = 4 * 1024;
+
+/// Records that are encrypted with one key, then a new one is taken: AES-GCM allows 2^24.5 of full size
+/// (RFC 8446, section 5.5).
+pub const TLS_KEY_RECORDS: u64 = 1 << 24;
+
+/// Records in a row that may hold no data: new keys, warnings, nothing at all. They cost work and bring
+/// nothing.
+pub const TLS_EMPTY_RECORDS: u32 = 32;
 
 /// Bytes that are shown of what a server said that does not speak TLS: enough to know it by.
 pub const GREETING_SHOWN: usize = 40;

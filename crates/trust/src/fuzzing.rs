@@ -46,6 +46,11 @@ pub fn authorized_keys(data: &[u8]) {
     }
 }
 
+/// What a peer says behind a handshake is read as it was said, however it is cut and read.
+pub fn tls_records(data: &[u8]) {
+    crate::tls::forge::fuzz(data);
+}
+
 /// A server is known only by a line with its key; a name that was removed is gone.
 pub fn known_hosts(data: &[u8]) {
     let list = known::parse(data);

@@ -108,8 +108,9 @@ pub struct Output {
     to: To,
     /// On a terminal: what would drive it is shown escaped.
     escaper: Option<StreamEscaper>,
-    /// What the descriptor did not take yet.
+    /// What the descriptor did not take yet, and how much of it it has taken since.
     pending: Vec<u8>,
+    taken: usize,
 }
 
 enum To {
@@ -124,7 +125,7 @@ impl Output {
     /// As dup(2) and fstat(2).
     pub fn new(fd: impl AsFd) -> io::Result<Output> {
         let to = To::Place(Place::open(fd, Interest::WRITABLE, Writer::new)?);
-        Ok(Output { to, escaper: None, pending: Vec::new() })
+        Ok(Output { to, escaper: None, pending: Vec::new(), taken: 0 })
     }
 
     /// The same for a terminal that a peer's bytes must not drive: control characters are escaped.
@@ -137,7 +138,7 @@ impl Output {
 
     /// Keeps everything in memory; what is asked for bounds it.
     pub fn memory() -> Output {
-        Output { to: To::Memory(Vec::new()), escaper: None, pending: Vec::new() }
+        Output { to: To::Memory(Vec::new()), escaper: None, pending: Vec::new(), taken: 0 }
     }
 
     /// What [`Output::memory`] has kept.
@@ -192,21 +193,23 @@ impl Output {
     /// As write(2).
     pub async fn flush(&mut self) -> io::Result<()> {
         let To::Place(place) = &mut self.to else { return Ok(()) };
-        while !self.pending.is_empty() {
-            let n = match place {
-                Place::Lent(writer) => writer.write(&self.pending).await?,
+        while self.taken < self.pending.len() {
+            let rest = &self.pending[self.taken..];
+            self.taken += match place {
+                Place::Lent(writer) => writer.write(rest).await?,
                 Place::Watched(watched) => {
                     watched.writable().await?.clear_ready();
-                    write_now(place, &self.pending)?
+                    write_now(place, rest)?
                 }
                 Place::Socket(watched) => {
                     watched.writable().await?.clear_ready();
-                    write_now(place, &self.pending)?
+                    write_now(place, rest)?
                 }
-                Place::Plain(_) => write_now(place, &self.pending)?,
+                Place::Plain(_) => write_now(place, rest)?,
             };
-            self.pending.drain(..n);
         }
+        self.pending.clear();
+        self.taken = 0;
         Ok(())
     }
 }
@@ -334,7 +337,7 @@ mod tests {
         runtime().block_on(async {
             let mut input = Input(Place::Lent(Reader::new(file(pipe.into())).unwrap()));
             let to = To::Place(Place::Lent(Writer::new(file(full.into())).unwrap()));
-            let mut output = Output { to, escaper: None, pending: Vec::new() };
+            let mut output = Output { to, escaper: None, pending: Vec::new(), taken: 0 };
             assert!(!output.write(&sent).unwrap());
             let mut buffer = [0; 9];
             for _ in 0..3 {
@@ -365,7 +368,7 @@ mod tests {
         drop(reader);
         runtime().block_on(async {
             let to = To::Place(Place::Lent(Writer::new(File::from(OwnedFd::from(full))).unwrap()));
-            let mut output = Output { to, escaper: None, pending: Vec::new() };
+            let mut output = Output { to, escaper: None, pending: Vec::new(), taken: 0 };
             output.write(b"x").unwrap();
             let error = output.finish().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BrokenPipe);

@@ -1,7 +1,7 @@
 //! Between a connection and an engine of a transfer: frames come in batches to the engine's thread,
 //! and its frames go out, with back-pressure both ways.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc as recycled};
 use std::thread;
@@ -395,12 +395,19 @@ async fn say(
             }
         };
         let until = Instant::now() + limits::TRANSFER_FRAME_TIME;
-        for bytes in parcel.bytes() {
-            timeout_at(until, writer.write_all(bytes))
+        let mut pieces = parcel.bytes().map(IoSlice::new);
+        let mut left = &mut pieces[..];
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let count = timeout_at(until, writer.write_vectored(left))
                 .await
                 .map_err(|_| PumpError::Stalled(limits::TRANSFER_FRAME_TIME))??;
+            if count == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            }
+            IoSlice::advance_slices(&mut left, count);
             progress.moved();
-            pace.spend(bytes.len()).await;
+            pace.spend(count).await;
         }
         // The engine may be over.
         let _ = give_back.send(parcel);

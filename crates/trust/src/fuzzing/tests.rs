@@ -171,8 +171,27 @@ fn hello_seeds() -> Seeds {
     ]
 }
 
+/// Two sizes of what is read, then what a peer does: what, how long or which, and its content.
+fn record_seeds() -> Seeds {
+    let all = |steps: &[&[u8]]| [&[40, 9][..], &steps.concat()].concat();
+    let (data, close): (&[u8], &[u8]) = (b"\x01\x04data", &[6, 2, 1, 0]);
+    vec![
+        ("closed", all(&[data, close, data])),
+        ("cut", all(&[data, data, &[11, 0]])),
+        ("much", all(&[&[12, 7], &[0xfd, 8], &[5, 1, 9], &[15, 0], close])),
+        ("new-keys", all(&[data, &[8, 1], data, &[8, 0], data, close])),
+        ("tickets", all(&[&[7, 7, 4, 0, 0, 3, 1, 2, 3], data, close])),
+        ("new-key-and-more", all(&[data, &[7, 6, 24, 0, 0, 1, 0, 4], data])),
+        ("alert", all(&[data, &[6, 2, 2, 49], data])),
+        ("warnings", all(&[&[6, 2, 1, 90], data, &[6, 2, 1, 90], close])),
+        ("nothing", all(&vec![&[1, 0][..]; 40])),
+        ("foreign", all(&[data, &[9, 5, 23, 3, 3, 0, 20], data])),
+        ("another-type", all(&[data, &[10, 20, 1], data])),
+    ]
+}
+
 fn targets() -> Vec<Target> {
-    use super::{agent_answer, authorized_keys, client_hello, known_hosts};
+    use super::{agent_answer, authorized_keys, client_hello, known_hosts, tls_records};
     vec![
         Target { name: "authorized_keys", body: authorized_keys, seeds: authorized_seeds() },
         Target { name: "known_hosts", body: known_hosts, seeds: known_seeds() },
@@ -180,6 +199,7 @@ fn targets() -> Vec<Target> {
         Target { name: "private_key", body: super::private_key, seeds: private_seeds() },
         Target { name: "agent_answer", body: agent_answer, seeds: agent_seeds() },
         Target { name: "client_hello", body: client_hello, seeds: hello_seeds() },
+        Target { name: "tls_records", body: tls_records, seeds: record_seeds() },
     ]
 }
 

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::{AlwaysResolvesClientRawPublicKeys, ClientConfig, Resumption};
+use rustls::client::{
+    AlwaysResolvesClientRawPublicKeys, ClientConfig, Resumption, UnbufferedClientConnection,
+};
 use rustls::pki_types::{DnsName, ServerName};
-use sockeye_limits as limits;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsConnector;
 
 use super::config::{self, Identity};
 use super::error::{HandshakeError, Side, from_io};
-use super::stream::ClientStream;
+use super::handshake::{Established, Failed, shake};
+use super::stream::TlsStream;
 use super::verify::Judge;
-use super::wire::Wire;
 use crate::key::{Fingerprint, PublicKey};
 use crate::pair::Signer;
 
@@ -61,11 +61,11 @@ impl fmt::Debug for Expect {
 /// # Errors
 /// [`HandshakeError`]; [`HandshakeError::HostKey`] carries the key that the server proved.
 pub async fn connect<S>(
-    io: S,
+    mut io: S,
     signer: Arc<dyn Signer>,
     alpn: &[u8],
     expected: Expect,
-) -> Result<ClientStream<S>, HandshakeError>
+) -> Result<TlsStream<S>, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -76,25 +76,22 @@ where
     let (key, failed) = Identity::certify(signer);
     let (judge, refused) = Judge::new(Box::new(move |key| expected.accepts(key)));
     let config = configure(key, judge, &[alpn])?;
-    let connector = TlsConnector::from(Arc::new(config));
-    let connect = connector.connect_with(name(), Wire::new(io), |connection| {
-        connection.set_buffer_limit(Some(limits::TLS_WRITE_BUFFER));
-    });
-    match connect.into_fallible().await {
-        Ok(stream) => {
-            let state = stream.get_ref().1;
-            if state.alpn_protocol() != Some(alpn) {
-                return Err(HandshakeError::Protocol);
-            }
-            let proved = state.peer_certificates().and_then(|certs| certs.first());
-            let peer = proved.and_then(|spki| PublicKey::from_spki(spki));
-            let peer = peer.ok_or_else(|| HandshakeError::Tls("the server has no key".into()))?;
-            Ok(ClientStream::new(stream, peer))
+    let end = UnbufferedClientConnection::new(Arc::new(config), name())
+        .map_err(|error| HandshakeError::Tls(error.to_string()))?;
+    match shake(end, &mut io).await {
+        Ok(established) if established.alpn.as_deref() != Some(alpn) => {
+            Err(HandshakeError::Protocol)
         }
-        Err((error, wire)) => Err(match (refused.get(), failed.take()) {
+        Ok(Established { peer: None, .. }) => {
+            Err(HandshakeError::Tls("the server has no key".into()))
+        }
+        Ok(established @ Established { peer: Some(peer), .. }) => {
+            Ok(TlsStream::new(io, established, peer))
+        }
+        Err(Failed { error, first }) => Err(match (refused.get(), failed.take()) {
             (Some(key), _) => HandshakeError::HostKey(*key),
             (None, Some(error)) => HandshakeError::Signer(error),
-            (None, None) => from_io(error, Side::Client, wire.first()),
+            (None, None) => from_io(error, Side::Client, &first),
         }),
     }
 }
@@ -115,6 +112,8 @@ pub(super) fn configure(
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.enable_sni = false;
+    // The records behind the handshake are ours.
+    config.enable_secret_extraction = true;
     Ok(config)
 }
 

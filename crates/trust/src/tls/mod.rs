@@ -6,15 +6,21 @@
 mod client;
 mod config;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod forge;
+mod handshake;
+mod incoming;
+mod outgoing;
+mod protect;
+mod records;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod verify;
-mod wire;
 
 pub use client::{Expect, connect};
 pub use config::{prepare, signing_content_ok};
 pub use error::{HandshakeError, explain_read};
 pub use server::Acceptor;
-pub use stream::{ClientStream, ServerStream};
+pub use stream::TlsStream;

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ServerConfig};
+use rustls::server::{
+    AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ServerConfig,
+    UnbufferedServerConnection,
+};
 use sockeye_limits as limits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::TlsAcceptor;
 
 use super::config::{self, Identity};
 use super::error::{HandshakeError, Side, from_io};
-use super::stream::ServerStream;
+use super::handshake::{Established, Failed, shake};
+use super::stream::TlsStream;
 use super::verify::Judge;
-use super::wire::Wire;
 use crate::key::PublicKey;
 use crate::pair::Signer;
 
@@ -46,27 +48,25 @@ impl Acceptor {
     /// [`HandshakeError`]; [`HandshakeError::NotAuthorised`] for a key that is not welcome.
     pub async fn accept<S>(
         &self,
-        io: S,
+        mut io: S,
         judge: impl Fn(&PublicKey) -> bool + Send + Sync + 'static,
-    ) -> Result<(ServerStream<S>, PublicKey), HandshakeError>
+    ) -> Result<(TlsStream<S>, PublicKey), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let (key, failed) = Identity::certify(self.signer.clone());
         let (judge, refused) = Judge::new(Box::new(judge));
         let config = self.configure(key, judge)?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let accept = acceptor.accept_with(Wire::new(io), |connection| {
-            connection.set_buffer_limit(Some(limits::TLS_WRITE_BUFFER));
-        });
-        match accept.into_fallible().await {
-            Ok(stream) => self.admitted(stream),
-            Err((error, mut wire)) => {
-                linger(&mut wire).await;
+        let end = UnbufferedServerConnection::new(Arc::new(config))
+            .map_err(|error| HandshakeError::Tls(error.to_string()))?;
+        match shake(end, &mut io).await {
+            Ok(established) => self.admitted(io, established),
+            Err(Failed { error, first }) => {
+                linger(&mut io).await;
                 Err(match (refused.get(), failed.take()) {
                     (Some(_), _) => HandshakeError::NotAuthorised,
                     (None, Some(error)) => HandshakeError::Signer(error),
-                    (None, None) => from_io(error, Side::Server, wire.first()),
+                    (None, None) => from_io(error, Side::Server, &first),
                 })
             }
         }
@@ -74,17 +74,16 @@ impl Acceptor {
 
     fn admitted<S>(
         &self,
-        stream: tokio_rustls::server::TlsStream<Wire<S>>,
-    ) -> Result<(ServerStream<S>, PublicKey), HandshakeError> {
-        let state = stream.get_ref().1;
+        io: S,
+        established: Established,
+    ) -> Result<(TlsStream<S>, PublicKey), HandshakeError> {
         // A client that offers no protocol at all passes the library's own check.
-        if !self.alpn.is_empty() && state.alpn_protocol().is_none() {
+        if !self.alpn.is_empty() && established.alpn.is_none() {
             return Err(HandshakeError::Protocol);
         }
-        let proved = state.peer_certificates().and_then(|certs| certs.first());
-        let peer = proved.and_then(|spki| PublicKey::from_spki(spki));
+        let peer = established.peer;
         let peer = peer.ok_or_else(|| HandshakeError::Tls("the client has no key".into()))?;
-        Ok((ServerStream::new(stream, peer), peer))
+        Ok((TlsStream::new(io, established, peer), peer))
     }
 
     fn configure(
@@ -103,19 +102,21 @@ impl Acceptor {
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
         config.send_half_rtt_data = false;
+        // The records behind the handshake are ours.
+        config.enable_secret_extraction = true;
         Ok(config)
     }
 }
 
 /// Ends our side and reads what still comes, bounded: close(2) with unread input is a reset, which
 /// would overtake the alert (RFC 1122, section 4.2.2.13).
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) {
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(io: &mut S) {
     let drain = async {
-        if wire.shutdown().await.is_err() {
+        if io.shutdown().await.is_err() {
             return;
         }
         let (mut scratch, mut left) = ([0; 2048], limits::HELLO_BYTES * 4);
-        while let Ok(n) = wire.read(&mut scratch).await
+        while let Ok(n) = io.read(&mut scratch).await
             && n > 0
             && n < left
         {

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, NamedGroup, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio_rustls::TlsConnector;
 
@@ -14,11 +14,13 @@ use crate::key::PublicKey;
 use crate::pair::{KeyPair, SignError, Signer};
 use crate::testing::key;
 
+mod records;
+
 const ALPN: &[u8] = b"sockeye-host/1";
 
 type Both = (
-    Result<ClientStream<DuplexStream>, HandshakeError>,
-    Result<(ServerStream<DuplexStream>, PublicKey), HandshakeError>,
+    Result<TlsStream<DuplexStream>, HandshakeError>,
+    Result<(TlsStream<DuplexStream>, PublicKey), HandshakeError>,
 );
 
 /// A server and a client that expect each other.
@@ -48,7 +50,7 @@ impl Scene {
         tokio::join!(connect, acceptor.accept(far, self.welcome()))
     }
 
-    async fn pair(&self) -> (ClientStream<DuplexStream>, ServerStream<DuplexStream>) {
+    async fn pair(&self) -> (TlsStream<DuplexStream>, TlsStream<DuplexStream>) {
         let (near, far) = duplex(1 << 20);
         let (client, server) = self.over(near, far).await;
         let (server, peer) = server.unwrap();
@@ -92,11 +94,6 @@ async fn right() {
     let (mut client, mut server) = scene.pair().await;
     assert_eq!(client.peer(), scene.server.public());
     assert_eq!(server.peer(), scene.client.public());
-    assert_eq!(server.session().get_ref().1.alpn_protocol(), Some(ALPN));
-    let state = client.session().get_ref().1;
-    assert_eq!(state.protocol_version(), Some(ProtocolVersion::TLSv1_3));
-    let group = state.negotiated_key_exchange_group().unwrap().name();
-    assert_eq!(group, NamedGroup::X25519MLKEM768);
     assert_eq!(client.describe(), "TLS 1.3, X25519MLKEM768, TLS13_AES_128_GCM_SHA256");
     client.write_all(b"question").await.unwrap();
     client.shutdown().await.unwrap();
@@ -108,7 +105,6 @@ async fn right() {
     got.clear();
     client.read_to_string(&mut got).await.unwrap();
     assert_eq!(got, "answer");
-    assert_eq!(client.session().get_ref().1.tls13_tickets_received(), 0, "no tickets");
 }
 
 /// T1: a megabyte in writes of 256 KiB arrives as it was, through a narrow pipe.
