@@ -21,6 +21,7 @@ mod talk;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod unnamed;
 mod words;
 
 use std::collections::VecDeque;

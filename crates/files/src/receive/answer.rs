@@ -50,7 +50,7 @@ impl Receiver<'_> {
         self.talk.tell(Happening::Listed { bytes: size.unwrap_or(0) });
         self.folders.hold(folder);
         let (partial, basis, weight) = (None, None, 0);
-        let (looks_equal, told, given_up) = (false, false, false);
+        let (looks_equal, absent, told, given_up) = (false, false, false, false);
         let awaited = Awaited {
             folder,
             name,
@@ -60,6 +60,7 @@ impl Receiver<'_> {
             partial,
             basis,
             looks_equal,
+            absent,
             told,
             given_up,
             weight,
@@ -239,6 +240,7 @@ impl Receiver<'_> {
             _ => None,
         };
         file.looks_equal = looks_equal && old.is_some();
+        file.absent = matches!(here, Here::Nothing);
         if self.options.dry_run && !file.looks_equal {
             let path = self.folders.at(file.folder).path(Some(&file.name));
             self.talk.answer(false)?;

@@ -31,6 +31,8 @@ pub(super) struct Awaited {
     pub(super) basis: Option<File>,
     /// That looks equal: its content decides.
     pub(super) looks_equal: bool,
+    /// Nothing had its name when it was asked for.
+    pub(super) absent: bool,
     /// It was said that it would be stored (a dry run).
     pub(super) told: bool,
     /// It has failed, which has been said: nothing that comes of it is of use.
@@ -338,7 +340,7 @@ impl Receiver<'_> {
 
     fn name(&mut self, file: &Awaited, aside: &mut Temporary, mtime: Time) -> io::Result<Unset> {
         let finishing = self.finishing();
-        let mut unset = finishing.dress(aside, &file.meta, mtime)?;
+        let mut unset = finishing.dress(aside.file(), aside.made(), &file.meta, mtime)?;
         let named = match aside.rename(&file.name) {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::ISDIR) => {
                 let place = self.folders.at(file.folder).place.clone();
@@ -351,7 +353,7 @@ impl Receiver<'_> {
             other => other,
         };
         named?;
-        finishing.bar(aside, &file.meta, &mut unset);
+        finishing.bar(aside.file(), &file.meta, &mut unset);
         Ok(unset)
     }
 

@@ -1,6 +1,7 @@
 //! Small files, which come whole in one message: proved and stored by two threads, the receiver's own
 //! and one that helps it. Most of their cost is the file system's.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver as Results, SyncSender};
 use std::thread::{Builder, JoinHandle};
 
-use rustix::fs::{Mode, fchmod, fstat, fsync};
+use rustix::fs::{Mode, Stat, fchmod, fstat, fsync};
 use rustix::io::Errno;
 use sockeye_limits as limits;
 use sockeye_net::sys::close::flush;
@@ -19,6 +20,7 @@ use super::Receiver;
 use super::content::{Awaited, PRIVATE};
 use super::meta::{Rights, Unset};
 use super::temporary::Temporary;
+use super::unnamed::Unnamed;
 use super::words::{UNPROVED, cannot};
 use crate::engine::{Happening, Stopped};
 
@@ -30,25 +32,32 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    /// All but its name. Until it has that we can read it, see [`Temporary::make`].
-    pub(super) fn dress(self, aside: &Temporary, meta: &Meta, mtime: Time) -> io::Result<Unset> {
+    /// All but its name; `made` is what it was like when we made it. Until it has its name we can read
+    /// it, see [`Temporary::make`].
+    pub(super) fn dress(
+        self,
+        file: &File,
+        made: Option<&Stat>,
+        meta: &Meta,
+        mtime: Time,
+    ) -> io::Result<Unset> {
         let readable =
             self.is_barred(meta).then(|| Meta { mode: meta.mode | 0o400, ..meta.clone() });
         let meta = readable.as_ref().unwrap_or(meta);
-        let unset = self.rights.apply(aside.file().as_fd(), meta, mtime, aside.made());
+        let unset = self.rights.apply(file.as_fd(), meta, mtime, made);
         if self.fsync {
-            fsync(aside.file())?;
+            fsync(file)?;
         }
         // What a file system tells of writing when a file is closed alone, it tells here.
-        flush(aside.file())?;
+        flush(file)?;
         Ok(unset)
     }
 
     /// Behind its name: where its owner may not read it, nobody may.
-    pub(super) fn bar(self, aside: &Temporary, meta: &Meta, unset: &mut Unset) {
+    pub(super) fn bar(self, file: &File, meta: &Meta, unset: &mut Unset) {
         if self.is_barred(meta) {
-            let mode = fstat(aside.file()).map(|stat| Mode::from_raw_mode(stat.st_mode));
-            unset.note("mode", mode.and_then(|mode| fchmod(aside.file(), mode - Mode::RUSR)));
+            let mode = fstat(file).map(|stat| Mode::from_raw_mode(stat.st_mode));
+            unset.note("mode", mode.and_then(|mode| fchmod(file, mode - Mode::RUSR)));
         }
     }
 
@@ -85,20 +94,48 @@ impl Job {
         if blake3::hash(&self.data) != self.hash {
             return Outcome::Unproved;
         }
+        let unnamed = self.file.absent.then(|| self.store_unnamed()).flatten();
+        unnamed.unwrap_or_else(|| self.store_aside())
+    }
+
+    /// Stores it without any name until it is whole. `None` where that cannot be, or something has its
+    /// name meanwhile: there is another way then, which also tells what is wrong.
+    fn store_unnamed(&self) -> Option<Outcome> {
+        let Job { file, mtime, data, at, finish, .. } = self;
+        let unnamed = Unnamed::make(at, mode(finish.rights, &file.meta)).ok()?;
+        if let Err(error) = unnamed.file().write_all_at(data, 0) {
+            return Some(Outcome::Failed(UNWRITTEN, error));
+        }
+        let dressed = finish.dress(unnamed.file(), Some(unnamed.made()), &file.meta, *mtime);
+        let mut unset = match dressed {
+            Ok(unset) => unset,
+            Err(error) => return Some(Outcome::Failed(UNSTORED, error)),
+        };
+        unnamed.name(at, &file.name).ok()?;
+        finish.bar(unnamed.file(), &file.meta, &mut unset);
+        Some(Outcome::Stored(unset))
+    }
+
+    /// Stores it under a name of its own, which becomes the right one.
+    fn store_aside(&self) -> Outcome {
         let Job { file, mtime, data, at, finish, .. } = self;
         let mut aside = match write(at, &file.name, mode(finish.rights, &file.meta), data) {
             Ok(aside) => aside,
-            Err(error) => return Outcome::Failed("it cannot be written", error),
+            Err(error) => return Outcome::Failed(UNWRITTEN, error),
         };
         // Dropped without a name, it is removed.
-        let named = finish.dress(&aside, &file.meta, *mtime).and_then(|mut unset| {
+        let dressed = finish.dress(aside.file(), aside.made(), &file.meta, *mtime);
+        let named = dressed.and_then(|mut unset| {
             aside.rename(&file.name)?;
-            finish.bar(&aside, &file.meta, &mut unset);
+            finish.bar(aside.file(), &file.meta, &mut unset);
             Ok(unset)
         });
-        named.map_or_else(|error| Outcome::Failed("it cannot be stored", error), Outcome::Stored)
+        named.map_or_else(|error| Outcome::Failed(UNSTORED, error), Outcome::Stored)
     }
 }
+
+const UNWRITTEN: &str = "it cannot be written";
+const UNSTORED: &str = "it cannot be stored";
 
 fn write(at: &Arc<OwnedFd>, name: &Name, mode: Mode, data: &[u8]) -> io::Result<Temporary> {
     let aside = Temporary::make(at, name, mode)?;
@@ -207,7 +244,7 @@ impl Receiver<'_> {
         }
         let at = match self.handles.open(&self.folders.at(file.folder).place) {
             Ok(at) => at,
-            Err(error) => return self.fail_for(&file, "it cannot be written", &error),
+            Err(error) => return self.fail_for(&file, UNWRITTEN, &error),
         };
         let finish = self.finishing();
         let job = Box::new(Job { file, mtime, hash: *hash, data, at, finish });
@@ -252,7 +289,7 @@ impl Receiver<'_> {
             Outcome::Failed(_, error) if Errno::from_io_error(&error) == Some(Errno::ISDIR) => {
                 match write(&at, &file.name, mode(self.rights, &file.meta), &data) {
                     Ok(aside) => self.store(&file, aside, mtime, bytes),
-                    Err(error) => self.fail_for(&file, "it cannot be written", &error),
+                    Err(error) => self.fail_for(&file, UNWRITTEN, &error),
                 }
             }
             Outcome::Failed(what, error) => self.fail_for(&file, what, &error),
