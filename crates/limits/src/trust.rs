@@ -56,6 +56,9 @@ pub const FIRST_BYTES: usize = 64;
 /// woken more often, which costs more than a processor's own cache saves.
 pub const TLS_WRITE_BUFFER: usize = super::FRAME_DATA_MAX;
 
+/// Memory for encrypted bytes that a connection keeps which has little to say.
+pub const TLS_WRITE_KEPT: usize = 64 * 1024;
+
 /// Bytes read at once from the socket of a TLS connection that has much to read.
 pub const TLS_READ_BUFFER: usize = 128 * 1024;
 
@@ -63,9 +66,13 @@ pub const TLS_READ_BUFFER: usize = 128 * 1024;
 /// For less, most of a read would be half a record, which has to be moved.
 pub const TLS_DIRECT_READ: usize = 64 * 1024;
 
-/// Bytes that a peer may send of a handshake before any of them is understood: the TLS library takes
-/// messages of 64 KiB, in records of 16 KiB.
-pub const TLS_HANDSHAKE_BYTES: usize = 96 * 1024;
+/// Bytes that a peer may send of a handshake before they are understood: twice a hello. Other messages
+/// are shorter, a raw key is no chain of certificates.
+pub const TLS_HANDSHAKE_BYTES: usize = 2 * HELLO_BYTES;
+
+/// Records that may come of a handshake before they are understood: of a message in pieces, or of early
+/// data that nobody asked for.
+pub const TLS_HANDSHAKE_RECORDS: usize = 64;
 
 /// Bytes asked for at once during a handshake: a hello with a hybrid key share, and what follows it.
 pub const TLS_HANDSHAKE_READ: usize = 4 * 1024;

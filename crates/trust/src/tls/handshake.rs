@@ -6,7 +6,7 @@ use std::io;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{CommonState, Error as TlsError};
+use rustls::{CommonState, Error as TlsError, PeerMisbehaved};
 use sockeye_limits as limits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -94,6 +94,8 @@ struct Handshake<'a, S> {
     seen: usize,
     /// So much of it the library is to see: those, and perhaps the beginning of the next.
     shown: usize,
+    /// Records that it has seen and still wants to see: it looks through all of them each time.
+    kept: usize,
     outgoing: Vec<u8>,
     first: Vec<u8>,
 }
@@ -105,7 +107,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (incoming, outgoing, first) = (Vec::new(), Vec::new(), Vec::new());
-    let mut handshake = Handshake { io, incoming, seen: 0, shown: 0, outgoing, first };
+    let mut handshake = Handshake { io, incoming, seen: 0, shown: 0, kept: 0, outgoing, first };
     match handshake.run(&mut end).await {
         Ok(()) => {}
         Err(error) => return Err(Failed { error, first: handshake.first }),
@@ -167,7 +169,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
             ConnectionState::WriteTraffic(_) => Ok(Next::Done),
             _ => Err(TlsError::HandshakeNotComplete),
         });
-        self.incoming.drain(..discard);
+        if discard > 0 {
+            self.kept = 0;
+            self.incoming.drain(..discard);
+        }
         self.shown -= discard;
         self.seen = self.seen.saturating_sub(discard);
         match next {
@@ -183,13 +188,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
         if self.whole().is_none() {
             self.read().await?;
         }
-        self.shown = match self.whole() {
-            Some(end) => {
-                self.seen = end;
-                end
-            }
-            None => self.incoming.len(),
-        };
+        self.shown = self.incoming.len();
+        if let Some(end) = self.whole() {
+            (self.seen, self.shown) = (end, end);
+            self.kept += 1;
+        }
+        // Records that might be early data are such, and cost a stranger five bytes each.
+        if self.kept > limits::TLS_HANDSHAKE_RECORDS {
+            return Err(invalid(PeerMisbehaved::TooManyEmptyFragments.into()));
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use sockeye_limits as limits;
 use tokio::io::AsyncWrite;
 
 /// Room before the first record, so that its data does not lie 1 to 31 bytes further within a page than
@@ -30,6 +31,14 @@ impl Outgoing {
     /// True where all was sent.
     pub(super) fn is_empty(&self) -> bool {
         self.sent == self.bytes.len()
+    }
+
+    /// Gives memory back that was for more than what was sent last.
+    pub(super) fn shrink(&mut self) {
+        let kept = limits::TLS_WRITE_KEPT;
+        if self.is_empty() && self.bytes.len() <= kept && self.bytes.capacity() > 2 * kept {
+            *self = Outgoing::default();
+        }
     }
 
     /// Sends everything.

@@ -162,11 +162,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Ok(())
     }
 
-    fn check_open(&self) -> io::Result<()> {
-        match self.records.closed() {
-            false => Ok(()),
-            true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the connection was closed")),
-        }
+    /// Ready once everything is sent that was said, where more may be said.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.outgoing.poll_drain(cx, &mut self.io))?;
+        Poll::Ready(match (self.records.over(), self.records.closed()) {
+            // It may be known before it is read.
+            (Some(Over::Failed(error)), _) => Err(failed(error)),
+            (_, true) => {
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the connection was closed"))
+            }
+            _ => Ok(()),
+        })
     }
 }
 
@@ -204,10 +210,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.check_open()?;
         let mut taken = 0;
         loop {
-            match this.outgoing.poll_drain(cx, &mut this.io)? {
+            match this.poll_room(cx)? {
                 Poll::Pending if taken == 0 => return Poll::Pending,
                 Poll::Ready(()) if taken < bytes.len() => {}
                 _ => return Poll::Ready(Ok(taken)),
@@ -236,8 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
             return self.poll_write(cx, first.map_or(&[][..], |piece| piece));
         }
         let this = &mut *self;
-        this.check_open()?;
-        ready!(this.outgoing.poll_drain(cx, &mut this.io))?;
+        ready!(this.poll_room(cx))?;
         for piece in pieces {
             this.seal(piece)?;
         }
@@ -253,6 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.outgoing.poll_drain(cx, &mut this.io))?;
+        this.outgoing.shrink();
         Pin::new(&mut this.io).poll_flush(cx)
     }
 

@@ -75,7 +75,7 @@ async fn meets(said: &[u8]) -> HandshakeError {
 
 /// What a server meets whose client says this and hangs up.
 async fn met_by_server(said: &[u8]) -> HandshakeError {
-    let (mut near, far) = duplex(1 << 16);
+    let (mut near, far) = duplex(1 << 18);
     near.write_all(said).await.unwrap();
     near.shutdown().await.unwrap();
     let read_on = tokio::spawn(async move {
@@ -293,6 +293,48 @@ async fn strangers_to_the_server() {
     assert!(matches!(met_by_server(b"").await, HandshakeError::Closed));
     let half = met_by_server(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
     assert!(matches!(half, HandshakeError::Closed), "{half:?}");
+}
+
+/// A client's hello as the library makes it, with an extension more: early data (RFC 8446, section 4.2.10).
+fn hello_with_early_data() -> Vec<u8> {
+    let (certified, _) = super::config::Identity::certify(key());
+    let (judge, _) = super::verify::Judge::new(Box::new(|_| true));
+    let config = super::client::configure(certified, judge, &[ALPN]).unwrap();
+    let name = ServerName::try_from("example.com").unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    let longer = |bytes: &mut [u8]| {
+        let length = u16::from_be_bytes([bytes[0], bytes[1]]) + 4;
+        bytes.copy_from_slice(&length.to_be_bytes());
+    };
+    // Session, ciphers and compressions stand before the extensions.
+    let session = 5 + 4 + 2 + 32;
+    let ciphers = session + 1 + usize::from(hello[session]);
+    let count = usize::from(u16::from_be_bytes([hello[ciphers], hello[ciphers + 1]]));
+    let compressions = ciphers + 2 + count;
+    let extensions = compressions + 1 + usize::from(hello[compressions]);
+    longer(&mut hello[3..5]);
+    longer(&mut hello[7..9]);
+    longer(&mut hello[extensions..extensions + 2]);
+    let first = extensions + 2;
+    hello.splice(first..first, [0, 42, 0, 0]);
+    hello
+}
+
+/// T6: early data that nobody asked for is passed over, but not for ever: the library looks through all of
+/// it again with each record.
+#[tokio::test]
+async fn endless_early_data() {
+    let hello = hello_with_early_data();
+    for records in [32, 26_000] {
+        let flood = [hello.clone(), [23, 3, 3, 0, 0].repeat(records)].concat();
+        let since = std::time::Instant::now();
+        let met = met_by_server(&flood).await;
+        assert!(since.elapsed().as_secs() < 2, "{records}");
+        let bounded = matches!(met, HandshakeError::Tls(_));
+        assert_eq!(bounded, records > 64, "{records}: {met:?}");
+    }
 }
 
 /// T1: a client without TLS 1.3, with certificates, or without a key gets no connection.
