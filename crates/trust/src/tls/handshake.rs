@@ -79,8 +79,6 @@ pub(super) struct Failed {
 enum Next {
     /// Another record, or more of it.
     More,
-    /// To write what was gathered.
-    Write,
     Again,
     Done,
 }
@@ -142,9 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
         loop {
             match self.step(end) {
                 Ok(Next::Again) => {}
-                Ok(Next::Write) => self.write().await?,
                 Ok(Next::More) => self.more().await?,
-                Ok(Next::Done) => return self.io.flush().await,
+                Ok(Next::Done) => return self.write().await,
                 Err(error) => {
                     self.tell(end).await;
                     return Err(invalid(error));
@@ -161,9 +158,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
                 encode(&mut data, &mut self.outgoing)?;
                 Ok(Next::Again)
             }
+            // It is sent before we wait, with what else there is to say until then.
             ConnectionState::TransmitTlsData(data) => {
                 data.done();
-                Ok(Next::Write)
+                Ok(Next::Again)
             }
             ConnectionState::BlockedHandshake => Ok(Next::More),
             ConnectionState::WriteTraffic(_) => Ok(Next::Done),
@@ -186,6 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
     /// refuse what is none; never more than one.
     async fn more(&mut self) -> io::Result<()> {
         if self.whole().is_none() {
+            self.write().await?;
             self.read().await?;
         }
         self.shown = self.incoming.len();
@@ -225,7 +224,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
         Ok(())
     }
 
+    /// Sends what was gathered.
     async fn write(&mut self) -> io::Result<()> {
+        if self.outgoing.is_empty() {
+            return Ok(());
+        }
         self.io.write_all(&self.outgoing).await?;
         self.outgoing.clear();
         self.io.flush().await
