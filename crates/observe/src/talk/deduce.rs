@@ -16,6 +16,8 @@ use crate::packet::{Frame, Link};
 struct Ends {
     client: SocketAddr,
     server: SocketAddr,
+    /// Whether the kernel has no socket of ours any more, in whatever state.
+    gone: bool,
     sent: u32,
     received: u32,
     /// Whether our FIN has left.
@@ -44,6 +46,7 @@ pub(crate) fn segments(
     let mut ends = Ends {
         client,
         server,
+        gone,
         sent: 0,
         received: 0,
         ended: false,
@@ -115,7 +118,9 @@ impl Ends {
                 self.reset = true;
             }
             ("shutdown", Ok(_)) if !self.reset => {
-                if record.info.is_some_and(|info| matches!(info.state, CLOSED | LAST_ACK)) {
+                // A connection that waits in TIME-WAIT counts as closed, too: we were first then.
+                let first = |state| state == LAST_ACK || state == CLOSED && self.gone;
+                if record.info.is_some_and(|info| first(info.state)) {
                     self.they_were_first(began, record, after);
                 }
                 self.our_end(began);

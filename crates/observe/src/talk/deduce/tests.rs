@@ -157,6 +157,10 @@ fn server_was_first() {
     let end =
         ["< PSH,ACK 1/1 5", "> ACK 1/6 0", "< FIN,ACK 6/1 0", "> FIN,ACK 1/7 0", "< ACK 7/2 0"];
     assert_eq!(drawn_where(&records, true)[3..], end);
+    // Closed altogether it had where nothing is left; what waits in TIME-WAIT was first.
+    records[1] = counted("shutdown", Ok(0), 7, [4, 0, 6]);
+    assert_eq!(drawn_where(&records, true)[3..], end);
+    assert_eq!(drawn_where(&records, false)[3], "> FIN,ACK 1/1 0");
     // In FIN-WAIT-1 it had not.
     records[1] = counted("shutdown", Ok(0), 4, [3, 0, 0]);
     assert_eq!(drawn_where(&records, true)[3], "> FIN,ACK 1/1 0");
