@@ -74,8 +74,9 @@ pub const TLS_HANDSHAKE_BYTES: usize = 2 * HELLO_BYTES;
 /// data that nobody asked for.
 pub const TLS_HANDSHAKE_RECORDS: usize = 64;
 
-/// Bytes asked for at once during a handshake: a hello with a hybrid key share, and what follows it.
-pub const TLS_HANDSHAKE_READ: usize = 4 * 1024;
+/// Bytes asked for at once during a handshake, and of a TLS connection that has little to read: a hello with
+/// a hybrid key share, and what follows it.
+pub const TLS_LITTLE_READ: usize = 4 * 1024;
 
 /// Records that are encrypted with one key, then a new one is taken: AES-GCM allows 2^24.5 of full size
 /// (RFC 8446, section 5.5).

@@ -13,7 +13,7 @@ use super::folder::Id;
 use super::meta::Unset;
 use super::same::{Piece, Same};
 use super::temporary::Temporary;
-use super::words::{UNPROVED, cannot};
+use super::words::{UNPROVED, UNSTORED, UNWRITTEN, cannot};
 use super::{Receiver, wrong};
 use crate::engine::{Happening, Stopped};
 use crate::hash::Prover;
@@ -31,7 +31,7 @@ pub(super) struct Awaited {
     pub(super) basis: Option<File>,
     /// That looks equal: its content decides.
     pub(super) looks_equal: bool,
-    /// Nothing had its name when it was asked for.
+    /// No file and no directory had its name when it was asked for.
     pub(super) absent: bool,
     /// It was said that it would be stored (a dry run).
     pub(super) told: bool,
@@ -175,7 +175,7 @@ impl Receiver<'_> {
         let same = None;
         let content = Content { file, number, mtime, size, prover, mark, aside, length, same };
         self.content = Some(content);
-        error.map_or(Ok(()), |error| self.spoil_for("it cannot be written", &error))
+        error.map_or(Ok(()), |error| self.spoil_for(UNWRITTEN, &error))
     }
 
     /// The content cannot be stored for this reason.
@@ -205,7 +205,7 @@ impl Receiver<'_> {
         }
         match self.content.as_mut().map_or(Ok(()), |content| content.write(data)) {
             Ok(()) => Ok(()),
-            Err(error) => self.spoil_for("it cannot be written", &error),
+            Err(error) => self.spoil_for(UNWRITTEN, &error),
         }
     }
 
@@ -244,7 +244,7 @@ impl Receiver<'_> {
             return self.spoil(UNPROVED.to_owned());
         }
         let ended = content.end_segment();
-        ended.or_else(|error| self.spoil_for("it cannot be written", &error))
+        ended.or_else(|error| self.spoil_for(UNWRITTEN, &error))
     }
 
     fn close(&mut self, hash: &Hash) -> Result<(), Stopped> {
@@ -264,7 +264,7 @@ impl Receiver<'_> {
         {
             aside.discard();
             self.missed(&error);
-            return self.fail(&file, cannot("it cannot be written", &error));
+            return self.fail(&file, cannot(UNWRITTEN, &error));
         }
         self.store(&file, aside, mtime, at)
     }
@@ -314,7 +314,7 @@ impl Receiver<'_> {
             Err(error) => {
                 aside.discard();
                 self.missed(&error);
-                let text = self.in_the_way(file.folder, &error, "it cannot be stored");
+                let text = self.in_the_way(file.folder, &error, UNSTORED);
                 return self.fail(file, text);
             }
         };

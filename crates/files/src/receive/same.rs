@@ -10,7 +10,7 @@ use sockeye_wire::files::{Hash, Note, Time, segment};
 
 use super::Receiver;
 use super::content::{Awaited, Content, PIECE, PRIVATE};
-use super::words::{UNPROVED, cannot};
+use super::words::{UNPROVED, UNWRITTEN, cannot};
 use crate::engine::Stopped;
 use crate::hash::Prover;
 
@@ -84,7 +84,7 @@ impl Receiver<'_> {
             content.repeat(compared, &mut self.scratch.buffer)
         });
         self.content = Some(content);
-        begun.or_else(|error| self.spoil_for("it cannot be written", &error))
+        begun.or_else(|error| self.spoil_for(UNWRITTEN, &error))
     }
 
     /// The content has come: where all of it is here and proved, that stays. False where it is to be

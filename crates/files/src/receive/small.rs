@@ -21,7 +21,7 @@ use super::content::{Awaited, PRIVATE};
 use super::meta::{Rights, Unset};
 use super::temporary::Temporary;
 use super::unnamed::Unnamed;
-use super::words::{UNPROVED, cannot};
+use super::words::{UNPROVED, UNSTORED, UNWRITTEN, cannot};
 use crate::engine::{Happening, Stopped};
 
 /// How a file is finished that is whole.
@@ -133,9 +133,6 @@ impl Job {
         named.map_or_else(|error| Outcome::Failed(UNSTORED, error), Outcome::Stored)
     }
 }
-
-const UNWRITTEN: &str = "it cannot be written";
-const UNSTORED: &str = "it cannot be stored";
 
 fn write(at: &Arc<OwnedFd>, name: &Name, mode: Mode, data: &[u8]) -> io::Result<Temporary> {
     let aside = Temporary::make(at, name, mode)?;

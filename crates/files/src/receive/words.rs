@@ -38,3 +38,6 @@ pub(super) const FILE_HERE: &str = "what is here is no directory, and stays with
     be in it left out. Remove it, or use sync with --delete.";
 pub(super) const UNPROVED: &str =
     "its content is not what its proof says, and was thrown away. Try again.";
+/// What [`cannot`] be done with a file that came.
+pub(super) const UNWRITTEN: &str = "it cannot be written";
+pub(super) const UNSTORED: &str = "it cannot be stored";

@@ -49,8 +49,9 @@ impl Style {
 
 /// Asks for lines, sends each and shows the answer before it asks again.
 ///
-/// A blank line is not sent, but with [`Style::crlf`] it is: it ends a header. `q` or the end of the input ends the conversation: our FIN is sent,
-/// and what the peer still says at once is shown. Where the peer ends first, that is told.
+/// A blank line is not sent, but with [`Style::crlf`] it is: it ends a header. `q` or the end of the
+/// input ends the conversation: our FIN is sent, and what the peer still says at once is shown. Where the
+/// peer ends first, that is told.
 ///
 /// Where it ends while the prompt of a terminal stands, the standard output of this process leads nowhere
 /// from then on.

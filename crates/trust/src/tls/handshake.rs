@@ -201,13 +201,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
 
     /// Where the next record ends, if all of it is there.
     fn whole(&self) -> Option<usize> {
-        match self.incoming[self.seen..] {
-            [_, _, _, high, low, ref rest @ ..] => {
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                (rest.len() >= length).then_some(self.seen + protect::HEADER + length)
-            }
-            _ => None,
-        }
+        let end = self.seen + protect::length(&self.incoming[self.seen..])?;
+        (end <= self.incoming.len()).then_some(end)
     }
 
     async fn read(&mut self) -> io::Result<()> {
@@ -215,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<'_, S> {
         if before >= limits::TLS_HANDSHAKE_BYTES {
             return Err(invalid(TlsError::PeerSentOversizedRecord));
         }
-        self.incoming.reserve(limits::TLS_HANDSHAKE_READ);
+        self.incoming.reserve(limits::TLS_LITTLE_READ);
         if self.io.read_buf(&mut self.incoming).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -16,8 +16,8 @@ pub(super) struct Incoming {
     data: Range<usize>,
     /// Of the buffer: what is still encrypted.
     sealed: Range<usize>,
-    /// The record that is being opened.
-    record: Range<usize>,
+    /// Of the buffer: where the record begins that is being opened.
+    record: usize,
     /// Where the room of the last read ended, and whether it was filled.
     room: usize,
     busy: bool,
@@ -30,7 +30,7 @@ impl Incoming {
             buffer: Pages::default(),
             data: 0..0,
             sealed: 0..0,
-            record: 0..0,
+            record: 0,
             room: 0,
             busy: false,
         };
@@ -53,14 +53,14 @@ impl Incoming {
         let Some(length) = protect::whole(&self.buffer[self.sealed.clone()])? else {
             return Ok(None);
         };
-        self.record = self.sealed.start..self.sealed.start + length;
+        self.record = self.sealed.start;
         self.sealed.start += length;
-        Ok(Some(&mut self.buffer[self.record.clone()]))
+        Ok(Some(&mut self.buffer[self.record..self.sealed.start]))
     }
 
     /// So much data lies now at the start of the record.
     pub(super) fn opened(&mut self, length: usize) {
-        self.data = self.record.start..self.record.start + length;
+        self.data = self.record..self.record + length;
     }
 
     /// The beginning of a record, while no more of it is there.
@@ -84,10 +84,11 @@ impl Incoming {
         let begun = self.sealed.clone();
         self.sealed = 0..begun.len();
         self.buffer.copy_within(begun, 0);
-        let end = match (self.busy, protect::missing(&self.buffer[..self.sealed.end])) {
+        let end = match (self.busy, protect::length(self.begun())) {
             (true, _) => limits::TLS_READ_BUFFER,
-            (false, Some(missing)) => self.sealed.end + missing,
-            (false, None) => self.sealed.end + limits::TLS_HANDSHAKE_READ,
+            // There is no whole record, so this is behind what is there.
+            (false, Some(length)) => length,
+            (false, None) => self.sealed.end + limits::TLS_LITTLE_READ,
         };
         self.at_least(end);
         self.room = end;
@@ -108,7 +109,7 @@ impl Incoming {
     /// A larger buffer, where this one is too small.
     fn at_least(&mut self, length: usize) {
         if self.buffer.len() < length {
-            let little = length <= limits::TLS_HANDSHAKE_READ;
+            let little = length <= limits::TLS_LITTLE_READ;
             let much = length.max(limits::TLS_READ_BUFFER);
             let mut larger = Pages::new(if little { length } else { much });
             larger[..self.sealed.len()].copy_from_slice(&self.buffer[self.sealed.clone()]);

@@ -53,10 +53,10 @@ pub(super) fn whole(bytes: &[u8]) -> Result<Option<usize>, TlsError> {
     }
 }
 
-/// How many bytes are missing of a record that has begun; none where that is not known yet.
-pub(super) fn missing(begun: &[u8]) -> Option<usize> {
-    let [_, _, _, high, low, rest @ ..] = begun else { return None };
-    usize::from(u16::from_be_bytes([*high, *low])).checked_sub(rest.len())
+/// How long the record is that begins here, by its header; none where that is not all there.
+pub(super) fn length(begun: &[u8]) -> Option<usize> {
+    let [_, _, _, high, low, ..] = begun else { return None };
+    Some(HEADER + usize::from(u16::from_be_bytes([*high, *low])))
 }
 
 /// One direction's key, and how many records it has seen.

@@ -156,7 +156,8 @@ impl Records {
         if said.is_empty() { Ok(()) } else { Err(unexpected()) }
     }
 
-    /// Appends a record with this data, of at most [`super::protect::MOST`] bytes, behind what has to go first.
+    /// Appends a record with this data, of at most [`super::protect::MOST`] bytes, behind what has to go
+    /// first.
     pub(super) fn data(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), TlsError> {
         if self.asked || self.sent.used() >= self.renew_after {
             self.renew(out)?;
